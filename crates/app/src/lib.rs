@@ -1,0 +1,2 @@
+//! Configuration to running router: connects, stacks, listens, drains
+#![forbid(unsafe_code)]

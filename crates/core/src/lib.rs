@@ -1,0 +1,2 @@
+//! Many services made one: catalogue, namespaces, dispatch, supervision
+#![forbid(unsafe_code)]

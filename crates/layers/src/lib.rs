@@ -1,0 +1,2 @@
+//! Middleware around one service: trace, limit, timeout
+#![forbid(unsafe_code)]

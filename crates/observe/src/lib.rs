@@ -1,0 +1,2 @@
+//! Spans, fields and metric names, each made in one place
+#![forbid(unsafe_code)]

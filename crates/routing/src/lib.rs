@@ -1,0 +1,2 @@
+//! Which candidate gets the request? Pure strategies
+#![forbid(unsafe_code)]

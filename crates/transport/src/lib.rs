@@ -1,0 +1,2 @@
+//! Bytes to messages and back: streamable HTTP, HTTP+SSE, stdio, child processes
+
