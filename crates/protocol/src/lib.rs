@@ -1,2 +1,44 @@
-//! What MCP says on the wire: messages, ids, error codes, names
+//! What MCP says on the wire: messages, ids, error codes, methods, names.
+//!
+//! Everything here is a pure function over bytes: no I/O, no clock, no `tower`. The crate knows
+//! the five revisions of the protocol ([`Revision`]) but speaks to nobody.
+//!
+//! Its one idea is that JSON travels *raw*. An envelope is parsed once for what routing needs
+//! ([`Message::parse`]); arguments and results stay the bytes their sender wrote ([`RawJson`])
+//! and are spliced ([`splice`]), never re-serialized, where a name, URI or id inside them must
+//! change. What the router does not understand therefore passes through unharmed.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`json`] | raw values, UTF-8 and depth checks, indexes of an object's members, splicing |
+//! | [`jsonrpc`] | envelope, request ids, error objects |
+//! | [`params`] | the members of `params` and `_meta` that routing reads |
+//! | [`revision`] | protocol revisions and eras |
+//! | [`method`] | methods and notifications |
+//! | [`name`] | backend names, namespaces, exposed names |
+//! | [`uri`] | exposed resource URIs |
+//! | [`item`] | tools, prompts, resources and templates as listed by a backend |
+//! | [`result`](mod@result) | the few members of results that hops must add, drop or rewrite |
+//! | [`header`] | `Mcp-*` header values |
+
 #![forbid(unsafe_code)]
+
+pub mod code;
+pub mod header;
+pub mod item;
+pub mod json;
+pub mod jsonrpc;
+pub mod method;
+pub mod name;
+pub mod params;
+pub mod result;
+pub mod revision;
+pub mod uri;
+
+pub use item::{Item, ItemKind, ToolHints};
+pub use json::{JsonError, RawJson, Span, splice};
+pub use jsonrpc::{EnvelopeError, ErrorObject, Message, RequestId};
+pub use method::Method;
+pub use name::{BackendName, InvalidName, Namespace, QualifiedName};
+pub use params::RawParams;
+pub use revision::{Era, Revision};

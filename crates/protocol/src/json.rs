@@ -1,0 +1,541 @@
+//! Raw JSON: checked once, then carried as the bytes it was.
+//!
+//! A value tree would reorder members, round numbers and cost several times the call itself. So
+//! the router checks a message ([`check`]), finds the few members it needs ([`members`]) and
+//! replaces byte ranges ([`splice`]).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Deepest nesting of arrays and objects accepted anywhere in a message (B3).
+pub const MAX_DEPTH: usize = 128;
+
+/// A byte range inside a JSON text.
+pub type Span = Range<usize>;
+
+/// Why a text is not acceptable JSON.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JsonError {
+    /// Bytes that are not UTF-8, at this offset.
+    #[error("not UTF-8 at byte {0}")]
+    Utf8(usize),
+    /// Nesting deeper than [`MAX_DEPTH`].
+    #[error("nested deeper than {MAX_DEPTH} levels")]
+    Depth,
+    /// Text that JSON's grammar does not allow.
+    #[error("not JSON: {0}")]
+    Syntax(String),
+    /// A value of another type than the one needed.
+    #[error("expected {0}")]
+    Type(&'static str),
+    /// The same member twice, or one that a lenient parser would take for it (B4, B5).
+    #[error("member `{0}` is there twice, or is another spelling of a known one")]
+    Ambiguous(String),
+}
+
+impl From<serde_json::Error> for JsonError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Syntax(error.to_string())
+    }
+}
+
+/// One JSON value as its sender wrote it, without surrounding white space.
+///
+/// Cloning is cheap: the bytes are shared.
+#[derive(Clone, Eq, PartialEq)]
+pub struct RawJson(Bytes);
+
+impl RawJson {
+    /// Checks `bytes` (UTF-8, depth, grammar) and keeps them.
+    ///
+    /// # Errors
+    /// Says what is wrong, without quoting the text.
+    pub fn parse(bytes: Bytes) -> Result<Self, JsonError> {
+        check(&bytes)?;
+        let span = {
+            let raw: &RawValue = serde_json::from_slice(&bytes)?;
+            span_of(&bytes, raw.get())
+        };
+        Ok(Self(bytes.slice(span)))
+    }
+
+    /// Takes bytes that are known to hold exactly one JSON value, as a span found by [`members`]
+    /// in checked text does.
+    pub const fn from_checked(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
+    /// The value as text in this program.
+    pub const fn from_static(text: &'static str) -> Self {
+        Self(Bytes::from_static(text.as_bytes()))
+    }
+
+    /// Serializes `value`. A type that serde_json cannot write (a map with keys that are no
+    /// strings) becomes `null`; the router has none.
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> Self {
+        Self(
+            serde_json::to_vec(value)
+                .unwrap_or_else(|_| b"null".to_vec())
+                .into(),
+        )
+    }
+
+    /// The bytes, shared.
+    pub const fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The bytes, given away.
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        // Every constructor takes checked UTF-8; an empty text is the harmless answer otherwise.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Whether the value is an object.
+    pub fn is_object(&self) -> bool {
+        self.0.first() == Some(&b'{')
+    }
+
+    /// Reads the value as `T`: for the router's own small structures, never for arguments or
+    /// results.
+    ///
+    /// # Errors
+    /// serde's complaint.
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, JsonError> {
+        Ok(serde_json::from_slice(&self.0)?)
+    }
+
+    /// As [`read`](Self::read), for types that own their data.
+    ///
+    /// # Errors
+    /// serde's complaint.
+    pub fn read_owned<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
+        Ok(serde_json::from_slice(&self.0)?)
+    }
+
+    /// The value of one member of this object; nothing if it is none, or has no such member.
+    pub fn get(&self, key: &str) -> Option<Self> {
+        let found = members(&self.0, |k| k == key).ok()?.pop()?;
+        Some(Self(self.0.slice(found.value)))
+    }
+
+    /// The text of one string member.
+    pub fn get_str(&self, key: &str) -> Option<String> {
+        self.get(key)?.read_owned().ok()
+    }
+}
+
+impl fmt::Debug for RawJson {
+    /// Shows the size alone: the content may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawJson({} bytes)", self.0.len())
+    }
+}
+
+impl Serialize for RawJson {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_slice(&self.0).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(Bytes::from(String::from(Box::<str>::from(raw)))))
+    }
+}
+
+/// Checks what serde_json skips in values it ignores: UTF-8 and depth (B1, B3). Grammar is
+/// checked by whoever parses next.
+///
+/// # Errors
+/// [`JsonError::Utf8`] or [`JsonError::Depth`].
+pub fn check(bytes: &[u8]) -> Result<(), JsonError> {
+    std::str::from_utf8(bytes).map_err(|e| JsonError::Utf8(e.valid_up_to()))?;
+    if depth_exceeds(bytes, MAX_DEPTH) {
+        Err(JsonError::Depth)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether brackets nest deeper than `limit`. Iterative: `RawValue` itself has no limit, and a
+/// recursive check would be the very overflow it guards against.
+pub fn depth_exceeds(bytes: &[u8], limit: usize) -> bool {
+    let mut depth = 0usize;
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = string_end(bytes, at + 1),
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > limit {
+                    return true;
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    false
+}
+
+/// The index of the quote that ends the string whose text starts at `at`.
+fn string_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(step) = memchr::memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
+        if bytes[at + step] == b'"' {
+            return at + step;
+        }
+        at += step + 2; // the backslash and what it escapes
+    }
+    bytes.len()
+}
+
+/// One member of an object, by its place in the text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Member<'a> {
+    /// The key, unescaped.
+    pub key: Cow<'a, str>,
+    /// Where the value stands, without white space.
+    pub value: Span,
+}
+
+/// Finds the members of the object `json` whose key `wanted` accepts, in the order they stand.
+///
+/// Only maps are accepted: serde's derived structs would take `[1, "x"]` for one.
+///
+/// # Errors
+/// If `json` is not an object, or not JSON.
+pub fn members<'a>(
+    json: &'a [u8],
+    wanted: impl FnMut(&str) -> bool,
+) -> Result<Vec<Member<'a>>, JsonError> {
+    struct Find<'t, F>(&'t [u8], F);
+    impl<'de, F: FnMut(&str) -> bool> Visitor<'de> for Find<'de, F> {
+        type Value = Vec<Member<'de>>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut found = Vec::new();
+            while let Some(Key(key)) = map.next_key()? {
+                let value: &'de RawValue = map.next_value()?;
+                if (self.1)(&key) {
+                    found.push(Member {
+                        key,
+                        value: span_of(self.0, value.get()),
+                    });
+                }
+            }
+            Ok(found)
+        }
+    }
+    let mut de = serde_json::Deserializer::from_slice(json);
+    let found = de.deserialize_map(Find(json, wanted))?;
+    de.end()?;
+    Ok(found)
+}
+
+/// Finds the elements of the array `json`.
+///
+/// # Errors
+/// If `json` is not an array, or not JSON.
+pub fn elements(json: &[u8]) -> Result<Vec<Span>, JsonError> {
+    struct All<'t>(&'t [u8]);
+    impl<'de> Visitor<'de> for All<'de> {
+        type Value = Vec<Span>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut found = Vec::new();
+            while let Some(raw) = seq.next_element::<&'de RawValue>()? {
+                found.push(span_of(self.0, raw.get()));
+            }
+            Ok(found)
+        }
+    }
+    let mut de = serde_json::Deserializer::from_slice(json);
+    let found = de.deserialize_seq(All(json))?;
+    de.end()?;
+    Ok(found)
+}
+
+/// A member's key, borrowed where it has no escapes: `Cow` itself would always copy.
+pub(crate) struct Key<'a>(pub(crate) Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E>(self, s: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(s)))
+            }
+            fn visit_str<E>(self, s: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(s.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// Where `part`, a slice of `whole`, stands in it.
+pub(crate) fn span_of(whole: &[u8], part: &str) -> Span {
+    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
+    start..start + part.len()
+}
+
+/// Refuses a member that is there twice, or that is another spelling of one in `known` which a
+/// lenient parser would take for it: other case, control characters inside (B4, B5).
+///
+/// Router and backend would otherwise read different things from the same text.
+///
+/// # Errors
+/// [`JsonError::Ambiguous`], naming the member.
+pub fn refuse_ambiguous<'k>(
+    keys: impl Iterator<Item = &'k str>,
+    known: &[&'static str],
+) -> Result<(), JsonError> {
+    let mut seen = [false; 32];
+    for key in keys {
+        match known.iter().position(|k| *k == key) {
+            Some(at) if std::mem::replace(&mut seen[at], true) => {
+                return Err(JsonError::Ambiguous(key.to_owned()));
+            }
+            Some(_) => {}
+            None if is_variant_of(key, known) => {
+                return Err(JsonError::Ambiguous(key.escape_debug().to_string()));
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_variant_of(key: &str, known: &[&'static str]) -> bool {
+    // Longer than any known member could be even if every letter took four bytes and had company.
+    if key.len() > 256 {
+        return false;
+    }
+    // Upper case first: it also folds U+017F to S; lower case then folds the Kelvin sign to k.
+    let folded: String = key
+        .chars()
+        .filter(|c| !c.is_control() && !c.is_whitespace() && !is_invisible(*c))
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .collect();
+    known.iter().any(|k| k.eq_ignore_ascii_case(&folded))
+}
+
+/// Characters that show nothing: zero-width, bidirectional controls, tags, variation selectors.
+pub fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Replaces byte ranges of `text`. `edits` must be in order and not overlap; a range that breaks
+/// this is left out.
+///
+/// The result is one buffer. Callers that write to a socket and change one range can pass three
+/// slices instead.
+pub fn splice(text: &Bytes, edits: &[(Span, &[u8])]) -> Bytes {
+    if edits.is_empty() {
+        return text.clone();
+    }
+    let grown: usize = edits.iter().map(|(_, new)| new.len()).sum();
+    let mut out = BytesMut::with_capacity(text.len() + grown);
+    let mut at = 0;
+    for (span, new) in edits {
+        if span.start < at || span.end < span.start || span.end > text.len() {
+            debug_assert!(false, "edits must be sorted, disjoint and inside the text");
+            continue;
+        }
+        out.extend_from_slice(&text[at..span.start]);
+        out.extend_from_slice(new);
+        at = span.end;
+    }
+    out.extend_from_slice(&text[at..]);
+    out.freeze()
+}
+
+/// Adds, replaces or removes members of the object `json`; everything else stays byte for byte.
+///
+/// Each change is a key and its new value (`None` removes). Absent keys with a value are added at
+/// the front. An object that needs no change is returned as it is.
+///
+/// # Errors
+/// If `json` is not an object.
+pub fn set_members(
+    json: &RawJson,
+    changes: &[(&str, Option<&[u8]>)],
+) -> Result<RawJson, JsonError> {
+    let mut all = Vec::new();
+    let mut touched = false;
+    for member in members(&json.0, |_| true)? {
+        touched |= changes.iter().any(|(k, _)| *k == member.key);
+        all.push(member);
+    }
+    let added: Vec<_> = changes
+        .iter()
+        .filter_map(|(k, v)| v.map(|v| (*k, v)))
+        .filter(|(k, _)| !all.iter().any(|m| m.key == *k))
+        .collect();
+    if !touched && added.is_empty() {
+        return Ok(json.clone());
+    }
+    Ok(RawJson(rebuild(json, &all, changes, &added)))
+}
+
+fn rebuild(
+    json: &RawJson,
+    all: &[Member<'_>],
+    changes: &[(&str, Option<&[u8]>)],
+    added: &[(&str, &[u8])],
+) -> Bytes {
+    let mut out = BytesMut::with_capacity(json.0.len() + 64 * added.len());
+    out.extend_from_slice(b"{");
+    for (at, (key, value)) in added.iter().enumerate() {
+        out.extend_from_slice(if at == 0 { b"" } else { b"," });
+        out.extend_from_slice(RawJson::of(key).bytes());
+        out.extend_from_slice(b":");
+        out.extend_from_slice(value);
+    }
+    let mut end = 1;
+    for (at, member) in all.iter().enumerate() {
+        // From behind the last value (or the brace): comma, space and key as they were written.
+        let between = &json.0[end..member.value.start];
+        end = member.value.end;
+        let change = changes.iter().find(|(k, _)| *k == member.key);
+        if matches!(change, Some((_, None))) {
+            continue;
+        }
+        match (out.len() == 1, at == 0) {
+            (true, false) => out.extend_from_slice(key_text(between)),
+            (false, true) => {
+                out.extend_from_slice(b",");
+                out.extend_from_slice(between);
+            }
+            _ => out.extend_from_slice(between),
+        }
+        match change {
+            Some((_, Some(new))) => out.extend_from_slice(new),
+            _ => out.extend_from_slice(&json.0[member.value.clone()]),
+        }
+    }
+    out.extend_from_slice(&json.0[end..]);
+    out.freeze()
+}
+
+/// What stands between two values, less the comma that separates them.
+fn key_text(between: &[u8]) -> &[u8] {
+    match between.iter().position(|b| *b == b'"') {
+        Some(at) => &between[at..],
+        None => between,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn raw(text: &str) -> RawJson {
+        RawJson::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn members_are_found_by_place_and_unescaped_key() {
+        let text = br#"{ "a" : [1, 2] , "\u0062":"x" }"#;
+        let found = members(text, |_| true).unwrap();
+        assert_eq!(&text[found[0].value.clone()], b"[1, 2]");
+        assert_eq!(found[1].key, "b");
+        assert!(members(b"[1]", |_| true).is_err());
+    }
+
+    #[test]
+    fn set_members_changes_nothing_else() {
+        let json = raw(r#"{ "a": 1.50, "b" :[ ], "c":3}"#);
+        let out = set_members(
+            &json,
+            &[("b", None), ("z", Some(b"true")), ("c", Some(b"4"))],
+        );
+        assert_eq!(out.unwrap().as_str(), r#"{"z":true, "a": 1.50,"c":4}"#);
+        assert_eq!(
+            set_members(&json, &[("q", None)]).unwrap().bytes(),
+            json.bytes()
+        );
+        assert_eq!(
+            set_members(&raw("{ }"), &[("q", Some(b"1"))])
+                .unwrap()
+                .as_str(),
+            r#"{"q":1}"#
+        );
+    }
+
+    #[test]
+    fn b3_depth_counts_brackets_outside_strings() {
+        assert!(!depth_exceeds(
+            &[b"[".repeat(128), b"]".repeat(128)].concat(),
+            128
+        ));
+        assert!(depth_exceeds(&b"[".repeat(129), 128));
+        assert!(!depth_exceeds(
+            format!("\"{}\\\"[[\"", "[".repeat(500)).as_bytes(),
+            128
+        ));
+    }
+
+    #[test]
+    fn b4_b5_twins_of_known_members_are_refused() {
+        let known = ["name", "params", "uri"];
+        for twin in [
+            "Name",
+            "param\u{17f}",
+            "name\0",
+            "NAME",
+            "na\u{200b}me",
+            " uri",
+        ] {
+            assert!(
+                refuse_ambiguous([twin].into_iter(), &known).is_err(),
+                "{twin:?}"
+            );
+        }
+        assert!(refuse_ambiguous(["name", "name"].into_iter(), &known).is_err());
+        assert!(refuse_ambiguous(["name", "names", "na_me"].into_iter(), &known).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn splice_replaces_exactly_the_spans(
+            text in "[a-z]{0,20}", cut in 0usize..20, len in 0usize..20, new in "[A-Z]{0,5}",
+        ) {
+            let start = cut.min(text.len());
+            let end = (start + len).min(text.len());
+            let out = splice(&Bytes::from(text.clone()), &[(start..end, new.as_bytes())]);
+            let expected = format!("{}{}{}", &text[..start], new, &text[end..]);
+            prop_assert_eq!(out, expected.into_bytes());
+        }
+    }
+}

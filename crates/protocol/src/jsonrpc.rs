@@ -1,0 +1,460 @@
+//! The JSON-RPC envelope: parsed once, strictly, for what routing needs.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::code;
+use crate::json::{self, JsonError, Key, RawJson, Span, refuse_ambiguous, span_of};
+use crate::method::Method;
+use crate::params::RawParams;
+
+/// Longest request id accepted, as text on the wire (B7).
+pub const MAX_ID_LEN: usize = 1024;
+
+/// A request id: a string or an integer, kept as it was written, so that it returns with its
+/// JSON type and value (R21).
+#[derive(Clone, Eq, Hash, PartialEq)]
+pub struct RequestId(Bytes);
+
+impl RequestId {
+    /// Checks the JSON text of an id.
+    ///
+    /// # Errors
+    /// If it is no string of at most 1 KiB and no integer that fits 64 bits.
+    pub fn parse(text: &Bytes) -> Result<Self, EnvelopeError> {
+        let bad = || EnvelopeError::invalid("id must be a string or an integer of 64 bits");
+        if text.len() > MAX_ID_LEN {
+            return Err(EnvelopeError::invalid("id is longer than 1 KiB"));
+        }
+        match text.first() {
+            Some(b'"') => {}
+            _ => {
+                let digits = std::str::from_utf8(text).map_err(|_| bad())?;
+                digits.parse::<i64>().map_err(|_| bad())?;
+            }
+        }
+        Ok(Self(text.clone()))
+    }
+
+    /// An id of the router's own, as an integer.
+    pub fn number(n: u64) -> Self {
+        Self(n.to_string().into())
+    }
+
+    /// An id of the router's own, as a string.
+    pub fn string(text: &str) -> Self {
+        Self(RawJson::of(text).into_bytes())
+    }
+
+    /// The id as JSON text.
+    pub const fn json(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The number, if the id is one that is not negative.
+    pub fn as_number(&self) -> Option<u64> {
+        std::str::from_utf8(&self.0).ok()?.parse().ok()
+    }
+
+    /// The text, if the id is a string.
+    pub fn as_text(&self) -> Option<String> {
+        serde_json::from_slice(&self.0).ok()
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.0).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequestId({self})")
+    }
+}
+
+/// A JSON-RPC error, as the bytes it was or as the router made it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ErrorObject {
+    code: i64,
+    raw: RawJson,
+}
+
+impl ErrorObject {
+    /// An error of the router's own.
+    pub fn new(code: i64, message: impl AsRef<str>) -> Self {
+        Self::with_data(code, message, None)
+    }
+
+    /// An error with `data`.
+    pub fn with_data(code: i64, message: impl AsRef<str>, data: Option<&RawJson>) -> Self {
+        let message = RawJson::of(message.as_ref());
+        let mut raw = format!("{{\"code\":{code},\"message\":{}", message.as_str());
+        if let Some(data) = data {
+            raw.push_str(",\"data\":");
+            raw.push_str(data.as_str());
+        }
+        raw.push('}');
+        Self {
+            code,
+            raw: RawJson::from_checked(raw.into()),
+        }
+    }
+
+    /// Takes a peer's error object.
+    ///
+    /// # Errors
+    /// If it is no object with an integer `code`.
+    pub fn from_raw(raw: RawJson) -> Result<Self, JsonError> {
+        let code = raw
+            .get("code")
+            .ok_or(JsonError::Type("an error object with a code"))?;
+        Ok(Self {
+            code: code.read()?,
+            raw,
+        })
+    }
+
+    /// The error code.
+    pub const fn code(&self) -> i64 {
+        self.code
+    }
+
+    /// The message, empty if the peer sent none.
+    pub fn message(&self) -> String {
+        self.raw.get_str("message").unwrap_or_default()
+    }
+
+    /// The `data` member.
+    pub fn data(&self) -> Option<RawJson> {
+        self.raw.get("data")
+    }
+
+    /// The whole object.
+    pub const fn raw(&self) -> &RawJson {
+        &self.raw
+    }
+
+    /// The same error under another code (-32002 and -32602 differ by era, R30).
+    #[must_use]
+    pub fn with_code(&self, code: i64) -> Self {
+        let text = code.to_string();
+        let raw = json::set_members(&self.raw, &[("code", Some(text.as_bytes()))]);
+        Self {
+            code,
+            raw: raw.unwrap_or_else(|_| self.raw.clone()),
+        }
+    }
+}
+
+/// One JSON-RPC message.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// Has an id and a method: wants one answer.
+    Request {
+        /// The sender's id.
+        id: RequestId,
+        /// What is asked.
+        method: Method,
+        /// With what.
+        params: RawParams,
+    },
+    /// Has a method and no id: wants none.
+    Notification {
+        /// What happened.
+        method: Method,
+        /// With what.
+        params: RawParams,
+    },
+    /// Answers a request.
+    Response {
+        /// The id of the request. Absent in errors about requests whose id could not be read.
+        id: Option<RequestId>,
+        /// The result or the error.
+        answer: Result<RawJson, ErrorObject>,
+    },
+}
+
+/// Why a message was refused, with the answer it gets.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct EnvelopeError {
+    /// -32700 or -32600.
+    pub code: i64,
+    /// What is wrong, for the sender.
+    pub message: Cow<'static, str>,
+    /// The request's id, where it could be read and is acceptable.
+    pub id: Option<RequestId>,
+}
+
+impl EnvelopeError {
+    /// An acceptable JSON text that is no acceptable message.
+    pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code: code::INVALID_REQUEST,
+            message: message.into(),
+            id: None,
+        }
+    }
+
+    /// As an error to answer with.
+    pub fn error_object(&self) -> ErrorObject {
+        ErrorObject::new(self.code, &self.message)
+    }
+}
+
+impl From<JsonError> for EnvelopeError {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::Ambiguous(_) | JsonError::Type(_) => Self::invalid(error.to_string()),
+            _ => Self {
+                code: code::PARSE_ERROR,
+                message: error.to_string().into(),
+                id: None,
+            },
+        }
+    }
+}
+
+impl Message {
+    /// Parses one message: UTF-8, depth, grammar, then the envelope's own rules (B1-B7).
+    ///
+    /// # Errors
+    /// -32700 for what is no JSON, -32600 for what is no message.
+    pub fn parse(bytes: &Bytes) -> Result<Self, EnvelopeError> {
+        json::check(bytes)?;
+        match first_byte(bytes) {
+            Some(b'{') => Envelope::scan(bytes)?.into_message(bytes),
+            Some(b'[') => {
+                json::elements(bytes)?;
+                Err(EnvelopeError::invalid(
+                    "arrays of messages are not accepted here",
+                ))
+            }
+            _ => {
+                RawJson::parse(bytes.clone())?;
+                Err(EnvelopeError::invalid("a message is a JSON object"))
+            }
+        }
+    }
+
+    /// Whether a body is an array. Only 2025-03-26 has them (R11).
+    pub fn is_batch(bytes: &[u8]) -> bool {
+        first_byte(bytes) == Some(b'[')
+    }
+
+    /// Splits a batch into the texts of its messages, at most `limit` of them.
+    ///
+    /// # Errors
+    /// -32700 for what is no JSON, -32600 for an empty or too long array.
+    pub fn split_batch(bytes: &Bytes, limit: usize) -> Result<Vec<Bytes>, EnvelopeError> {
+        json::check(bytes)?;
+        let spans = json::elements(bytes)?;
+        if spans.is_empty() || spans.len() > limit {
+            let why = format!("a batch holds 1 to {limit} messages");
+            return Err(EnvelopeError::invalid(why));
+        }
+        Ok(spans.into_iter().map(|s| bytes.slice(s)).collect())
+    }
+}
+
+fn first_byte(bytes: &[u8]) -> Option<u8> {
+    bytes.iter().copied().find(|b| !b.is_ascii_whitespace())
+}
+
+/// The places of an envelope's members.
+#[derive(Default)]
+struct Envelope {
+    jsonrpc: Option<Span>,
+    id: Option<Span>,
+    method: Option<Span>,
+    params: Option<Span>,
+    result: Option<Span>,
+    error: Option<Span>,
+    fault: Option<JsonError>,
+}
+
+const KNOWN: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+
+impl Envelope {
+    fn scan(bytes: &[u8]) -> Result<Self, JsonError> {
+        let mut de = serde_json::Deserializer::from_slice(bytes);
+        let envelope = de.deserialize_map(Scan(bytes))?;
+        de.end()?;
+        Ok(envelope)
+    }
+
+    fn slot(&mut self, key: &str) -> Option<&mut Option<Span>> {
+        Some(match key {
+            "jsonrpc" => &mut self.jsonrpc,
+            "id" => &mut self.id,
+            "method" => &mut self.method,
+            "params" => &mut self.params,
+            "result" => &mut self.result,
+            "error" => &mut self.error,
+            _ => return None,
+        })
+    }
+
+    fn into_message(mut self, bytes: &Bytes) -> Result<Message, EnvelopeError> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault.into());
+        }
+        let id = match self.id.clone() {
+            None => None,
+            // Only an error about an unreadable request has a null id.
+            Some(span) if self.error.is_some() && &bytes[span.clone()] == b"null" => None,
+            Some(span) => Some(RequestId::parse(&bytes.slice(span))?),
+        };
+        self.build(bytes, id.clone())
+            .map_err(|e| EnvelopeError { id, ..e })
+    }
+
+    fn build(self, bytes: &Bytes, id: Option<RequestId>) -> Result<Message, EnvelopeError> {
+        let invalid = |why: &'static str| Err(EnvelopeError::invalid(why));
+        if self.jsonrpc.is_none_or(|s| &bytes[s] != br#""2.0""#) {
+            return invalid("`jsonrpc` must be \"2.0\"");
+        }
+        let answer = self.result.is_some() || self.error.is_some();
+        let Some(method) = self.method else {
+            return match (self.result, self.error) {
+                (Some(span), None) if id.is_some() => {
+                    let result = RawJson::from_checked(bytes.slice(span));
+                    Ok(Message::Response {
+                        id,
+                        answer: Ok(result),
+                    })
+                }
+                (None, Some(span)) => {
+                    let raw = RawJson::from_checked(bytes.slice(span));
+                    let error = ErrorObject::from_raw(raw)
+                        .map_err(|_| EnvelopeError::invalid("`error` is no error object"))?;
+                    Ok(Message::Response {
+                        id,
+                        answer: Err(error),
+                    })
+                }
+                _ => invalid("a message has a method, a result or an error, and only one of them"),
+            };
+        };
+        if answer {
+            return invalid("a message has a method, a result or an error, and only one of them");
+        }
+        let Ok(method) = serde_json::from_slice::<String>(&bytes[method]) else {
+            return invalid("`method` must be a string");
+        };
+        let method = Method::from(method.as_str());
+        let params = RawParams::parse(self.params.map(|s| bytes.slice(s)))?;
+        Ok(match id {
+            Some(id) => Message::Request { id, method, params },
+            None => Message::Notification { method, params },
+        })
+    }
+}
+
+struct Scan<'t>(&'t [u8]);
+
+impl<'de> Visitor<'de> for Scan<'de> {
+    type Value = Envelope;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON-RPC message")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope, A::Error> {
+        let mut envelope = Envelope::default();
+        while let Some(Key(key)) = map.next_key()? {
+            let value: &'de RawValue = map.next_value()?;
+            let span = span_of(self.0, value.get());
+            match envelope.slot(&key) {
+                Some(slot) => {
+                    if slot.replace(span).is_some() {
+                        envelope.fault = Some(JsonError::Ambiguous(key.into_owned()));
+                    }
+                }
+                None => {
+                    if let Err(fault) = refuse_ambiguous([&*key].into_iter(), &KNOWN) {
+                        envelope.fault = Some(fault);
+                    }
+                }
+            }
+        }
+        Ok(envelope)
+    }
+}
+
+/// The slices of a request, to be written one after the other: nothing of the payload is copied.
+pub fn request_parts(id: &RequestId, method: &Method, params: &RawParams) -> Vec<Bytes> {
+    let mut head = Vec::with_capacity(64);
+    head.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+    head.extend_from_slice(id.json());
+    head.extend_from_slice(b",");
+    with_method(head, method, params)
+}
+
+/// The slices of a notification.
+pub fn notification_parts(method: &Method, params: &RawParams) -> Vec<Bytes> {
+    with_method(b"{\"jsonrpc\":\"2.0\",".to_vec(), method, params)
+}
+
+fn with_method(mut head: Vec<u8>, method: &Method, params: &RawParams) -> Vec<Bytes> {
+    head.extend_from_slice(b"\"method\":");
+    match method {
+        Method::Other(text) => head.extend_from_slice(RawJson::of(&**text).bytes()),
+        known => {
+            head.push(b'"');
+            head.extend_from_slice(known.as_str().as_bytes());
+            head.push(b'"');
+        }
+    }
+    let Some(params) = params.json() else {
+        head.push(b'}');
+        return vec![head.into()];
+    };
+    head.extend_from_slice(b",\"params\":");
+    vec![
+        head.into(),
+        params.bytes().clone(),
+        Bytes::from_static(b"}"),
+    ]
+}
+
+/// The slices of an answer.
+pub fn response_parts(
+    id: Option<&RequestId>,
+    answer: Result<&RawJson, &ErrorObject>,
+) -> Vec<Bytes> {
+    let mut head = Vec::with_capacity(64);
+    head.extend_from_slice(b"{\"jsonrpc\":\"2.0\"");
+    if let Some(id) = id {
+        head.extend_from_slice(b",\"id\":");
+        head.extend_from_slice(id.json());
+    }
+    let payload = match answer {
+        Ok(result) => {
+            head.extend_from_slice(b",\"result\":");
+            result.bytes().clone()
+        }
+        Err(error) => {
+            head.extend_from_slice(b",\"error\":");
+            error.raw().bytes().clone()
+        }
+    };
+    vec![head.into(), payload, Bytes::from_static(b"}")]
+}
+
+/// The slices as one buffer, for transports that frame whole messages.
+pub fn join(parts: &[Bytes]) -> Bytes {
+    match parts {
+        [one] => one.clone(),
+        many => many.concat().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

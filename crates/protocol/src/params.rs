@@ -1,0 +1,269 @@
+//! `params`, with the places of the members that routing reads.
+
+use bytes::Bytes;
+
+use crate::json::{self, JsonError, RawJson, Span, refuse_ambiguous, splice};
+use crate::jsonrpc::EnvelopeError;
+use crate::revision::Revision;
+
+/// Keys of `_meta` that belong to the hop, not to the call.
+pub mod meta {
+    /// Revision of a modern request.
+    pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+    /// Capabilities of the client of a modern request.
+    pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+    /// Who sends a modern request.
+    pub const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+    /// Lowest log level wanted for a modern request.
+    pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+    /// Id of the listen request a notification belongs to.
+    pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+    /// Who answers a modern request.
+    pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+    /// Token under which progress is reported.
+    pub const PROGRESS_TOKEN: &str = "progressToken";
+    /// W3C trace context.
+    pub const TRACEPARENT: &str = "traceparent";
+    /// Why a tool result is the router's and not the tool's.
+    pub const FAILURE: &str = "mcp-router/failure";
+}
+
+const ROUTING: [&str; 5] = ["name", "uri", "_meta", "arguments", "cursor"];
+const META: [&str; 5] = [
+    meta::PROTOCOL_VERSION,
+    meta::CLIENT_CAPABILITIES,
+    meta::CLIENT_INFO,
+    meta::LOG_LEVEL,
+    meta::PROGRESS_TOKEN,
+];
+
+/// The parameters of a request or notification: the sender's own bytes, with the places of
+/// `name`, `uri`, `cursor`, `arguments` and `_meta`.
+#[derive(Clone, Debug, Default)]
+pub struct RawParams {
+    json: Option<RawJson>,
+    name: Option<Span>,
+    uri: Option<Span>,
+    cursor: Option<Span>,
+    arguments: Option<Span>,
+    meta: Option<Span>,
+}
+
+impl RawParams {
+    /// Indexes `params`. The text must have passed [`json::check`]; `None` means absent.
+    ///
+    /// # Errors
+    /// -32600 if it is no object, or has a routing member twice or in disguise (B4, B5).
+    pub fn parse(bytes: Option<Bytes>) -> Result<Self, EnvelopeError> {
+        let Some(bytes) = bytes else {
+            return Ok(Self::default());
+        };
+        if bytes.first() != Some(&b'{') {
+            return Err(EnvelopeError::invalid("`params` must be an object"));
+        }
+        let mut params = Self::default();
+        let all = json::members(&bytes, |_| true)?;
+        refuse_ambiguous(all.iter().map(|m| &*m.key), &ROUTING)?;
+        for member in all {
+            match &*member.key {
+                "name" => params.name = Some(member.value),
+                "uri" => params.uri = Some(member.value),
+                "cursor" => params.cursor = Some(member.value),
+                "arguments" => params.arguments = Some(member.value),
+                "_meta" => params.meta = Some(member.value),
+                _ => {}
+            }
+        }
+        if let Some(span) = params.meta.clone() {
+            if bytes[span.start] != b'{' {
+                return Err(EnvelopeError::invalid("`_meta` must be an object"));
+            }
+            let keys = json::members(&bytes[span], |_| true)?;
+            refuse_ambiguous(keys.iter().map(|m| &*m.key), &META)?;
+        }
+        params.json = Some(RawJson::from_checked(bytes));
+        Ok(params)
+    }
+
+    /// Parameters of the router's own making. Anything but an object is as good as none.
+    pub fn of<T: serde::Serialize>(value: &T) -> Self {
+        Self::parse(Some(RawJson::of(value).into_bytes())).unwrap_or_default()
+    }
+
+    /// The whole object; `None` if the sender sent none.
+    pub const fn json(&self) -> Option<&RawJson> {
+        self.json.as_ref()
+    }
+
+    fn text(&self, span: Option<&Span>) -> Option<String> {
+        serde_json::from_slice(&self.json.as_ref()?.bytes()[span?.clone()]).ok()
+    }
+
+    fn value(&self, span: Option<&Span>) -> Option<RawJson> {
+        Some(RawJson::from_checked(
+            self.json.as_ref()?.bytes().slice(span?.clone()),
+        ))
+    }
+
+    /// `params.name`, if it is a string.
+    pub fn name(&self) -> Option<String> {
+        self.text(self.name.as_ref())
+    }
+
+    /// `params.uri`, if it is a string.
+    pub fn uri(&self) -> Option<String> {
+        self.text(self.uri.as_ref())
+    }
+
+    /// `params.cursor` as written. An empty string is a real cursor; any other type is not.
+    pub fn cursor(&self) -> Option<RawJson> {
+        self.value(self.cursor.as_ref())
+    }
+
+    /// `params.arguments`.
+    pub fn arguments(&self) -> Option<RawJson> {
+        self.value(self.arguments.as_ref())
+    }
+
+    /// `params._meta`.
+    pub fn meta(&self) -> Option<RawJson> {
+        self.value(self.meta.as_ref())
+    }
+
+    /// One member of `_meta`.
+    pub fn meta_value(&self, key: &str) -> Option<RawJson> {
+        self.meta()?.get(key)
+    }
+
+    /// The revision that `_meta` names, as text.
+    pub fn protocol_version(&self) -> Option<String> {
+        self.meta_value(meta::PROTOCOL_VERSION)?.read_owned().ok()
+    }
+
+    /// The revision that `_meta` names, if it is a known one.
+    pub fn revision(&self) -> Option<Revision> {
+        self.protocol_version()?.parse().ok()
+    }
+
+    /// Any top-level member.
+    pub fn get(&self, key: &str) -> Option<RawJson> {
+        self.json.as_ref()?.get(key)
+    }
+
+    /// The same parameters with another `name`; every other byte stays.
+    #[must_use]
+    pub fn with_name(&self, name: &str) -> Self {
+        self.with_text(self.name.as_ref(), name)
+    }
+
+    /// The same parameters with another `uri`; every other byte stays.
+    #[must_use]
+    pub fn with_uri(&self, uri: &str) -> Self {
+        self.with_text(self.uri.as_ref(), uri)
+    }
+
+    fn with_text(&self, span: Option<&Span>, text: &str) -> Self {
+        let (Some(json), Some(span)) = (&self.json, span) else {
+            return self.clone();
+        };
+        let value = RawJson::of(text);
+        let spliced = splice(json.bytes(), &[(span.clone(), value.bytes())]);
+        // Places behind the change have moved; the members are the same ones as before.
+        let shift = |s: &Option<Span>| {
+            let s = s.clone()?;
+            let moved = |at: usize| {
+                if at >= span.end {
+                    at + value.bytes().len() - span.len()
+                } else {
+                    at
+                }
+            };
+            Some(moved(s.start)..moved(s.end))
+        };
+        Self {
+            name: shift(&self.name),
+            uri: shift(&self.uri),
+            cursor: shift(&self.cursor),
+            arguments: shift(&self.arguments),
+            meta: shift(&self.meta),
+            json: Some(RawJson::from_checked(spliced)),
+        }
+    }
+
+    /// The same parameters with top-level members set or removed.
+    ///
+    /// # Errors
+    /// None for parameters that were parsed; kept for values that are no JSON.
+    pub fn with_members(&self, changes: &[(&str, Option<&[u8]>)]) -> Result<Self, JsonError> {
+        let empty = RawJson::from_static("{}");
+        let json = json::set_members(self.json.as_ref().unwrap_or(&empty), changes)?;
+        Self::parse(Some(json.into_bytes())).map_err(|e| JsonError::Syntax(e.to_string()))
+    }
+
+    /// The same parameters with members of `_meta` set (`Some`) or removed (`None`). A `_meta`
+    /// that ends up empty and was not there before is not added.
+    ///
+    /// # Errors
+    /// As [`with_members`](Self::with_members).
+    pub fn with_meta(&self, changes: &[(&str, Option<&[u8]>)]) -> Result<Self, JsonError> {
+        let old = self.meta();
+        if old.is_none() && changes.iter().all(|(_, v)| v.is_none()) {
+            return Ok(self.clone());
+        }
+        let base = old.clone().unwrap_or_else(|| RawJson::from_static("{}"));
+        let new = json::set_members(&base, changes)?;
+        if old.as_ref() == Some(&new) {
+            return Ok(self.clone());
+        }
+        self.with_members(&[("_meta", Some(new.bytes()))])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(text: &str) -> RawParams {
+        RawParams::parse(Some(Bytes::copy_from_slice(text.as_bytes()))).unwrap()
+    }
+
+    #[test]
+    fn r19_a_name_is_replaced_and_nothing_else() {
+        let p = params(r#"{ "_meta":{"a":1}, "name" : "ns.tool","arguments":{"x": 1.0} }"#);
+        let p = p.with_name("tool");
+        assert_eq!(
+            p.json().unwrap().as_str(),
+            r#"{ "_meta":{"a":1}, "name" : "tool","arguments":{"x": 1.0} }"#
+        );
+        assert_eq!(p.arguments().unwrap().as_str(), r#"{"x": 1.0}"#);
+        assert_eq!(
+            p.with_name("longer.name").arguments().unwrap().as_str(),
+            r#"{"x": 1.0}"#
+        );
+    }
+
+    #[test]
+    fn r27_unknown_meta_keys_stay() {
+        let p = params(r#"{"_meta":{"progressToken":7,"x/y":{"z": 1}}}"#);
+        let p = p
+            .with_meta(&[(meta::PROGRESS_TOKEN, None), ("k", Some(b"2"))])
+            .unwrap();
+        assert_eq!(
+            p.json().unwrap().as_str(),
+            r#"{"_meta":{"k":2,"x/y":{"z": 1}}}"#
+        );
+        let none = RawParams::default();
+        assert!(none.with_meta(&[("k", None)]).unwrap().json().is_none());
+        let some = none.with_meta(&[("k", Some(b"1"))]).unwrap();
+        assert_eq!(some.json().unwrap().as_str(), r#"{"_meta":{"k":1}}"#);
+    }
+
+    #[test]
+    fn an_empty_cursor_is_a_cursor() {
+        assert_eq!(
+            params(r#"{"cursor":""}"#).cursor().unwrap().as_str(),
+            "\"\""
+        );
+        assert!(params("{}").cursor().is_none());
+    }
+}

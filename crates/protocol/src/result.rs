@@ -1,0 +1,198 @@
+//! The few members of results that a hop adds, drops or rewrites.
+
+use std::borrow::Cow;
+
+use crate::json::{self, JsonError, RawJson, Span, set_members, splice};
+
+/// What `resultType` says of a result. Absent means complete, as older servers leave it out.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ResultType {
+    /// The final content.
+    Complete,
+    /// The server needs input from the client first (multi round-trip request).
+    InputRequired,
+    /// Anything else: an extension's, or an error of the backend.
+    Other(String),
+}
+
+/// Reads `resultType`.
+///
+/// # Errors
+/// If the result is no object.
+pub fn result_type(result: &RawJson) -> Result<ResultType, JsonError> {
+    let found = json::members(result.bytes(), |k| k == "resultType")?;
+    let Some(member) = found.first() else {
+        return Ok(ResultType::Complete);
+    };
+    Ok(match &result.bytes()[member.value.clone()] {
+        br#""complete""# => ResultType::Complete,
+        br#""input_required""# => ResultType::InputRequired,
+        other => ResultType::Other(String::from_utf8_lossy(other).into_owned()),
+    })
+}
+
+/// The result as a modern client must get it: with `resultType`, and where `cacheable` with
+/// `ttlMs` and `cacheScope` (R29). Members that are there stay.
+pub fn to_modern(result: &RawJson, cacheable: bool) -> RawJson {
+    let mut changes: Vec<(&str, Option<&[u8]>)> = Vec::with_capacity(3);
+    let present = json::members(result.bytes(), |k| {
+        matches!(k, "resultType" | "ttlMs" | "cacheScope")
+    });
+    let Ok(present) = present else {
+        return result.clone();
+    };
+    let missing = |key: &str| !present.iter().any(|m| m.key == key);
+    if missing("resultType") {
+        changes.push(("resultType", Some(br#""complete""#)));
+    }
+    if cacheable && missing("ttlMs") {
+        changes.push(("ttlMs", Some(b"0")));
+    }
+    if cacheable && missing("cacheScope") {
+        changes.push(("cacheScope", Some(br#""private""#)));
+    }
+    set_members(result, &changes).unwrap_or_else(|_| result.clone())
+}
+
+/// The result as a legacy client must get it: without the members that only modern revisions
+/// have (R29).
+pub fn to_legacy(result: &RawJson) -> RawJson {
+    let gone = [("resultType", None), ("ttlMs", None), ("cacheScope", None)];
+    set_members(result, &gone).unwrap_or_else(|_| result.clone())
+}
+
+/// Rewrites every resource URI that a result mentions: `contents[].uri` of `resources/read`, links
+/// and embedded resources in the content of tools and prompts.
+///
+/// `rewrite` answers the new spelling, or `None` to leave a URI as it is. A result that mentions
+/// no resource is not scanned beyond one substring search.
+pub fn rewrite_uris(result: &RawJson, mut rewrite: impl FnMut(&str) -> Option<String>) -> RawJson {
+    if memchr::memmem::find(result.bytes(), b"\"uri\"").is_none() {
+        return result.clone();
+    }
+    let mut spans = Vec::new();
+    // A result of another shape has no URIs that we know of.
+    let _ = collect_result(result.bytes(), 0, &mut spans);
+    spans.sort_by_key(|s: &Span| s.start);
+    let edits: Vec<(Span, Vec<u8>)> = spans
+        .into_iter()
+        .filter_map(|span| {
+            let old: Cow<'_, str> = serde_json::from_slice(&result.bytes()[span.clone()]).ok()?;
+            let new = rewrite(&old)?;
+            Some((span, RawJson::of(&new).into_bytes().to_vec()))
+        })
+        .collect();
+    let edits: Vec<_> = edits.iter().map(|(s, new)| (s.clone(), &new[..])).collect();
+    RawJson::from_checked(splice(result.bytes(), &edits))
+}
+
+fn collect_result(text: &[u8], base: usize, out: &mut Vec<Span>) -> Result<(), JsonError> {
+    for member in json::members(text, |k| matches!(k, "contents" | "content" | "messages"))? {
+        let part = &text[member.value.clone()];
+        let base = base + member.value.start;
+        match (&*member.key, part.first()) {
+            // `resources/read`: the contents are resources themselves.
+            ("contents", _) => each(part, base, out, collect_uri)?,
+            ("messages", _) => each(part, base, out, collect_result)?,
+            // A prompt message has one content block, a tool result many.
+            (_, Some(b'[')) => each(part, base, out, collect_block)?,
+            _ => collect_block(part, base, out)?,
+        }
+    }
+    Ok(())
+}
+
+type Collect = fn(&[u8], usize, &mut Vec<Span>) -> Result<(), JsonError>;
+
+fn each(array: &[u8], base: usize, out: &mut Vec<Span>, f: Collect) -> Result<(), JsonError> {
+    for span in json::elements(array)? {
+        f(&array[span.clone()], base + span.start, out)?;
+    }
+    Ok(())
+}
+
+fn collect_block(text: &[u8], base: usize, out: &mut Vec<Span>) -> Result<(), JsonError> {
+    let found = json::members(text, |k| matches!(k, "type" | "uri" | "resource"))?;
+    let is = |kind: &[u8]| {
+        found
+            .iter()
+            .any(|m| m.key == "type" && &text[m.value.clone()] == kind)
+    };
+    for member in &found {
+        let span = base + member.value.start..base + member.value.end;
+        match &*member.key {
+            "uri" if is(br#""resource_link""#) => out.push(span),
+            "resource" if is(br#""resource""#) => {
+                collect_uri(&text[member.value.clone()], span.start, out)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn collect_uri(text: &[u8], base: usize, out: &mut Vec<Span>) -> Result<(), JsonError> {
+    for member in json::members(text, |k| k == "uri")? {
+        out.push(base + member.value.start..base + member.value.end);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> RawJson {
+        RawJson::parse(text.to_owned().into()).unwrap()
+    }
+
+    #[test]
+    fn r29_modern_members_come_and_go_without_touching_the_rest() {
+        let plain = raw(r#"{"content": [1.0], "x":2}"#);
+        let modern = to_modern(&plain, false);
+        assert_eq!(
+            modern.as_str(),
+            r#"{"resultType":"complete","content": [1.0], "x":2}"#
+        );
+        assert_eq!(to_legacy(&modern).as_str(), r#"{"content": [1.0], "x":2}"#);
+        assert_eq!(to_legacy(&plain).bytes(), plain.bytes());
+        let list = to_modern(&raw(r#"{"tools":[],"ttlMs":5}"#), true);
+        assert_eq!(
+            list.as_str(),
+            r#"{"resultType":"complete","cacheScope":"private","tools":[],"ttlMs":5}"#
+        );
+    }
+
+    #[test]
+    fn result_types() {
+        assert_eq!(result_type(&raw("{}")).unwrap(), ResultType::Complete);
+        let input = raw(r#"{"resultType":"input_required"}"#);
+        assert_eq!(result_type(&input).unwrap(), ResultType::InputRequired);
+        assert!(result_type(&raw("[]")).is_err());
+    }
+
+    #[test]
+    fn uris_are_rewritten_where_resources_are_named_and_nowhere_else() {
+        let result = raw(
+            r#"{"content":[{"type":"resource_link","uri":"a:1"},{"type":"text","uri":"a:2","text":"\"uri\""},
+            {"type":"resource","resource":{"uri":"a:3","text":"x"}}],"structuredContent":{"uri":"a:4"}}"#,
+        );
+        let out = rewrite_uris(&result, |u| Some(format!("n+{u}")));
+        for (uri, rewritten) in [("a:1", true), ("a:2", false), ("a:3", true), ("a:4", false)] {
+            assert_eq!(
+                out.as_str().contains(&format!("\"n+{uri}\"")),
+                rewritten,
+                "{uri}"
+            );
+        }
+        let prompt =
+            raw(r#"{"messages":[{"role":"user","content":{"type":"resource_link","uri":"a:1"}}]}"#);
+        assert!(
+            rewrite_uris(&prompt, |_| Some("b:2".into()))
+                .as_str()
+                .contains("b:2")
+        );
+        let read = raw(r#"{"contents":[{"uri":"a:1","text":"t"}]}"#);
+        assert_eq!(rewrite_uris(&read, |_| None).bytes(), read.bytes());
+    }
+}
