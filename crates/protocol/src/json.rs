@@ -480,7 +480,7 @@ mod tests {
             &json,
             &[("b", None), ("z", Some(b"true")), ("c", Some(b"4"))],
         );
-        assert_eq!(out.unwrap().as_str(), r#"{"z":true, "a": 1.50,"c":4}"#);
+        assert_eq!(out.unwrap().as_str(), r#"{"z":true, "a": 1.50, "c":4}"#);
         assert_eq!(
             set_members(&json, &[("q", None)]).unwrap().bytes(),
             json.bytes()
