@@ -118,7 +118,7 @@ pub fn expose(namespace: Option<&Namespace>, name: &str) -> QualifiedName {
 
 /// Splits an exposed name at a namespace that `known` accepts. Only for names that the catalogue
 /// does not hold: routing is by look-up of the whole name (B25).
-pub fn split<'a>(name: &'a str, known: impl Fn(&str) -> bool) -> Option<(Namespace, &'a str)> {
+pub fn split(name: &str, known: impl Fn(&str) -> bool) -> Option<(Namespace, &str)> {
     let (prefix, rest) = name.split_once(SEPARATOR)?;
     if rest.is_empty() || !known(prefix) {
         return None;

@@ -1,0 +1,72 @@
+//! What is known about a request beside its method and parameters.
+
+use std::sync::Arc;
+
+use mcp_router_protocol::{BackendName, RawJson};
+
+use crate::{Deadline, Session};
+
+/// On whose behalf a request is made. Without authentication everybody is the same one.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Principal {
+    /// Nobody said who they are.
+    #[default]
+    Anonymous,
+    /// Whom the authentication layer found.
+    Named(Arc<str>),
+}
+
+/// What the client said about itself: in `initialize`, or in `_meta` of the request.
+#[derive(Clone, Debug, Default)]
+pub struct ClientProfile {
+    /// `clientInfo`: name and version, for display and logs.
+    pub info: Option<RawJson>,
+    /// The client's capabilities, an object. `None`: none declared.
+    pub capabilities: Option<RawJson>,
+    /// Whether the client can take [`crate::Outcome::InputRequired`]. Otherwise backend edges
+    /// ask by [`crate::Event::ServerRequest`].
+    pub takes_input_required: bool,
+}
+
+impl ClientProfile {
+    /// Whether the client declared a capability (`sampling`, `elicitation`, `roots`).
+    pub fn can(&self, capability: &str) -> bool {
+        self.capabilities
+            .as_ref()
+            .is_some_and(|c| c.get(capability).is_some())
+    }
+
+    /// The client's own name, for logs.
+    pub fn name(&self) -> Option<String> {
+        self.info.as_ref()?.get_str("name")
+    }
+}
+
+/// Where a later round of the same call must go: no routing, no fallback, no retry elsewhere.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pin {
+    /// The backend that asked for input.
+    pub backend: BackendName,
+    /// Its endpoint.
+    pub endpoint: Arc<str>,
+}
+
+/// Everything needed to serve a request on any thread. Cloning shares the handles.
+#[derive(Clone, Debug, Default)]
+pub struct RequestContext {
+    /// Who asks.
+    pub principal: Principal,
+    /// What the asking client can do.
+    pub client: Arc<ClientProfile>,
+    /// When the call must have ended.
+    pub deadline: Deadline,
+    /// The client's session. Absent for modern clients and the router's own requests.
+    pub session: Option<Session>,
+    /// Whether the client gave a progress token: without one no progress is asked for (R22).
+    pub wants_progress: bool,
+    /// Lowest log level the client wants in this call, as MCP names it; `None`: no log messages
+    /// wanted by a modern client, the session's level for a legacy one.
+    pub log_level: Option<Arc<str>>,
+    /// Set in later rounds of a call that needed input.
+    pub pin: Option<Pin>,
+}

@@ -1,0 +1,66 @@
+//! What a backend tells outside any call.
+
+use futures::stream::BoxStream;
+use mcp_router_protocol::{ItemKind, Method, RawJson, RawParams};
+
+use crate::{CallError, Session};
+
+/// The second thing beside a backend's service: its events, consumed by its supervisor.
+pub type EventStream = BoxStream<'static, BackendEvent>;
+
+/// Whom an event concerns.
+#[derive(Clone, Debug)]
+pub enum Scope {
+    /// Everybody.
+    Shared,
+    /// One client's session, and nobody else.
+    Session(Session),
+}
+
+/// What a backend said about itself when the connection was made.
+#[derive(Clone, Debug, Default)]
+pub struct BackendInfo {
+    /// Its capabilities, an object.
+    pub capabilities: Option<RawJson>,
+    /// Its `serverInfo`.
+    pub server_info: Option<RawJson>,
+    /// What it tells models about itself.
+    pub instructions: Option<String>,
+    /// Revision and transport of this hop, for people: `2025-11-25 streamable_http`.
+    pub hop: String,
+}
+
+impl BackendInfo {
+    /// Whether the backend declared a capability.
+    pub fn can(&self, capability: &str) -> bool {
+        self.capabilities
+            .as_ref()
+            .is_some_and(|c| c.get(capability).is_some())
+    }
+}
+
+/// What happened at a backend. Edges heal themselves; these tell how it goes.
+#[derive(Debug)]
+pub enum BackendEvent {
+    /// There is a connection and the era is known. Comes again after every loss; what was listed
+    /// before may be out of date.
+    Connected(BackendInfo),
+    /// The connection or process is gone, or could not be made. The edge goes on trying.
+    Lost {
+        /// Why.
+        error: CallError,
+        /// When the edge tries next.
+        retry_in: std::time::Duration,
+    },
+    /// A list changed.
+    Changed(ItemKind),
+    /// A notification outside any call: a resource update, a log message.
+    Notification {
+        /// Its method.
+        method: Method,
+        /// Its parameters.
+        params: RawParams,
+        /// Whom it concerns.
+        scope: Scope,
+    },
+}
