@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mcp_router_protocol::{BackendName, RawJson};
 
-use crate::{Deadline, Session};
+use crate::{Deadline, Session, Trail};
 
 /// On whose behalf a request is made. Without authentication everybody is the same one.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
@@ -69,4 +69,6 @@ pub struct RequestContext {
     pub log_level: Option<Arc<str>>,
     /// Set in later rounds of a call that needed input.
     pub pin: Option<Pin>,
+    /// Which backends the call was given to, for its log line.
+    pub trail: Trail,
 }

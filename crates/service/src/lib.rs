@@ -36,6 +36,7 @@ mod error;
 mod event;
 pub mod seal;
 mod session;
+mod trail;
 
 pub use answer::{Class, Classify, HoldGuard};
 pub use context::{ClientProfile, Pin, Principal, RequestContext};
@@ -43,6 +44,7 @@ pub use deadline::{Deadline, HARD_CAP, Pause};
 pub use error::{CallError, Reason, Sent};
 pub use event::{BackendEvent, BackendInfo, EventStream, Scope};
 pub use session::{OUTBOX_CAPACITY, Outbox, Session, SessionId};
+pub use trail::Trail;
 
 use std::fmt;
 use std::pin::Pin as StdPin;

@@ -1,0 +1,60 @@
+//! Where a call has been, for the one log line that tells about it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mcp_router_protocol::BackendName;
+
+/// Notes of the backends that a call was given to: one handle per call, written at the entry of
+/// each backend's stack and read by the front of the router once the call has ended.
+///
+/// The default keeps no notes and costs nothing. The lock is the call's own, held for a store.
+#[derive(Clone, Debug, Default)]
+pub struct Trail(Option<Arc<Mutex<Notes>>>);
+
+#[derive(Debug, Default)]
+struct Notes {
+    backend: Option<BackendName>,
+    attempts: u32,
+}
+
+impl Trail {
+    /// A trail that keeps notes.
+    pub fn recording() -> Self {
+        Self(Some(Arc::default()))
+    }
+
+    /// Notes that the call goes to `backend` now.
+    pub fn visit(&self, backend: &BackendName) {
+        if let Some(notes) = &self.0 {
+            let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+            notes.backend = Some(backend.clone());
+            notes.attempts += 1;
+        }
+    }
+
+    /// The backend visited last, and how many visits there were.
+    pub fn last(&self) -> (Option<BackendName>, u32) {
+        let Some(notes) = &self.0 else {
+            return (None, 0);
+        };
+        let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+        (notes.backend.clone(), notes.attempts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_are_one_trail_and_the_default_keeps_nothing() {
+        let trail = Trail::recording();
+        let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
+        trail.clone().visit(&a);
+        trail.clone().visit(&b);
+        assert_eq!(trail.last(), (Some(b), 2));
+        let none = Trail::default();
+        none.visit(&a);
+        assert_eq!(none.last(), (None, 0));
+    }
+}
