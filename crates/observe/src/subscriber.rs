@@ -1,0 +1,88 @@
+//! Sets up where log lines go.
+
+use std::io;
+
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::util::TryInitError;
+
+use crate::LogFormat;
+use crate::drops::DropReporter;
+
+/// How many lines wait for a slow reader before further ones are dropped and counted.
+const BUFFERED_LINES: usize = 8_192;
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InitError {
+    /// `RUST_LOG` is no filter.
+    #[error("RUST_LOG is no log filter")]
+    Filter(#[from] ParseError),
+    /// The process has a subscriber already.
+    #[error("a log subscriber is set already")]
+    Twice(#[from] TryInitError),
+}
+
+/// Writes what is still buffered when dropped, waiting for about a second at most.
+#[derive(Debug)]
+pub struct LogGuard {
+    drops: DropReporter,
+    _worker: WorkerGuard,
+}
+
+impl LogGuard {
+    /// How many lines were dropped since the start because nobody read them.
+    pub fn dropped_lines(&self) -> usize {
+        self.drops.count()
+    }
+}
+
+/// Sends the log of this process to standard error, in `format`, filtered by `filter` (the value
+/// of `RUST_LOG`; `info` where there is none).
+///
+/// No caller ever waits for whoever reads the log: a thread of its own writes, and while its
+/// reader is stuck, lines beyond a bounded number are dropped and counted (F45). Once lines get
+/// through again, one `warn` line tells how many were lost.
+///
+/// # Errors
+/// If `filter` is none, or the process has a subscriber already.
+pub fn init(format: LogFormat, filter: Option<&str>) -> Result<LogGuard, InitError> {
+    let filter = match filter {
+        Some(text) if !text.trim().is_empty() => EnvFilter::try_new(text)?,
+        _ => EnvFilter::new("info"),
+    };
+    let (writer, worker) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(BUFFERED_LINES)
+        .thread_name("mcp-router-log")
+        .finish(io::stderr());
+    let counter = writer.error_counter();
+    install(format, filter, writer)?;
+    Ok(LogGuard {
+        drops: DropReporter::start(counter),
+        _worker: worker,
+    })
+}
+
+fn install(format: LogFormat, filter: EnvFilter, writer: NonBlocking) -> Result<(), TryInitError> {
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_span_events(FmtSpan::NONE)
+        .with_writer(writer);
+    match format {
+        // Flat, so that `addr` and `backend` are found at the top of each line.
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .finish()
+            .try_init(),
+        LogFormat::Text => {
+            let colours = LogFormat::detect() == LogFormat::Text;
+            builder.with_ansi(colours).finish().try_init()
+        }
+    }
+}
