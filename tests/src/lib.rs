@@ -1,1 +1,5 @@
 //! Shared fixtures of the end-to-end tests and the benchmark.
+
+#![forbid(unsafe_code)]
+
+pub mod fixture;

@@ -1,0 +1,175 @@
+//! An MCP backend that does what it is told, also the wrong thing.
+//!
+//! A router can be trusted as far as it was tested against backends that refuse, hang, lie and
+//! die. Real servers do that rarely and never on demand. This one speaks every revision, over HTTP
+//! and stdio, injects faults at the level of messages and bytes, and writes down all that reaches
+//! it. It shares no code with the router, so that the two cannot agree on a mistake.
+//!
+//! ```no_run
+//! use mcp_router_tests::fixture::{Era, Fault, Fixture, Rule};
+//!
+//! # async fn test() {
+//! let backend = Fixture::builder().era(Era::Legacy).tool("x").spawn().await;
+//! println!("{}", backend.url());
+//! backend.set_fault(Rule::new(Fault::NeverAnswer).on("tools/call"));
+//! // … drive a router …
+//! backend.log().wait_for("tools/call", 1).await;
+//! assert_eq!(backend.log().of("tools/call")[0].name.as_deref(), Some("x"));
+//! # }
+//! ```
+//!
+//! The tools: `echo{text}`, `mirror{…}` (its arguments byte for byte as `structuredContent`),
+//! `add{a,b}`, `fail`, `sleep{ms}`, `big{bytes}`, `progress{n,ms}`, `once{nonce}` and the same
+//! declared idempotent or read-only, `regional{region}` (bound to `Mcp-Param-Region`). Any tool
+//! but `mirror` and `progress` counts its execution if given a `nonce`. The resources:
+//! `memo://hello` and the template `memo://note/{id}`; the prompt: `greet{who}`, with completion.
+
+mod builder;
+mod catalogue;
+pub mod command;
+mod damage;
+mod era;
+mod fault;
+mod http;
+mod log;
+mod message;
+mod methods;
+mod state;
+mod stdio;
+mod tools;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub use self::builder::FixtureBuilder;
+pub use self::era::{Era, LEGACY, MODERN, Wire};
+pub use self::fault::{Fault, Rule};
+pub use self::log::{Received, RequestLog};
+pub use self::state::List;
+pub use self::stdio::StdioFault;
+
+/// A running HTTP backend. Dropping it closes its connections and frees its port.
+#[derive(Debug)]
+pub struct Fixture {
+    state: Arc<state::State>,
+    door: http::Door,
+}
+
+impl Fixture {
+    /// A backend with the built-in tools, speaking everything, on a free port.
+    #[must_use]
+    pub fn builder() -> FixtureBuilder {
+        FixtureBuilder::default()
+    }
+
+    /// The MCP endpoint, for example `http://127.0.0.1:40001/mcp`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let path = match self.state.settings.wire {
+            Wire::Streamable => "/mcp",
+            Wire::Sse => "/sse",
+        };
+        format!("{}{path}", self.base_url())
+    }
+
+    /// The endpoint without its path, for example `http://127.0.0.1:40001`.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.door.addr)
+    }
+
+    /// What reached this backend so far.
+    #[must_use]
+    pub fn log(&self) -> RequestLog {
+        self.state.log.clone()
+    }
+
+    /// Adds a fault; the newest that fits a message strikes.
+    pub fn set_fault(&self, rule: impl Into<Rule>) {
+        self.state.faults.add(rule.into());
+    }
+
+    /// Ends all faults.
+    pub fn clear_faults(&self) {
+        self.state.faults.clear();
+    }
+
+    /// Refuses new connections and closes the open ones, as a stopped server does.
+    pub async fn go_down(&self) {
+        self.door.set_open(false).await;
+        self.door.cut();
+    }
+
+    /// Listens again, on the same port.
+    pub async fn go_up(&self) {
+        self.door.set_open(true).await;
+    }
+
+    /// Closes all open connections and goes on listening.
+    pub fn cut_connections(&self) {
+        self.door.cut();
+    }
+
+    /// Forgets all sessions, as a restarted server does.
+    pub fn forget_sessions(&self) {
+        self.state.forget_sessions();
+    }
+
+    /// Legacy sessions alive.
+    #[must_use]
+    pub fn open_sessions(&self) -> usize {
+        self.state.open_sessions()
+    }
+
+    /// Adds an echoing tool and tells every listening client.
+    pub fn add_tool(&self, name: &str) {
+        self.edit(|catalogue| catalogue.tool(name));
+        self.announce(List::Tools);
+    }
+
+    /// Adds or replaces a tool and tells every listening client.
+    pub fn add_tool_definition(&self, definition: &Value) {
+        self.edit(|catalogue| catalogue.tool_definition(definition));
+        self.announce(List::Tools);
+    }
+
+    /// Removes a tool and tells every listening client.
+    pub fn remove_tool(&self, name: &str) {
+        self.edit(|catalogue| catalogue.tools.retain(|tool| tool.key != name));
+        self.announce(List::Tools);
+    }
+
+    /// Adds a text resource and tells every listening client.
+    pub fn add_resource(&self, uri: &str, name: &str) {
+        self.edit(|catalogue| catalogue.resource(uri, name));
+        self.announce(List::Resources);
+    }
+
+    /// Adds a prompt and tells every listening client.
+    pub fn add_prompt(&self, name: &str) {
+        self.edit(|catalogue| catalogue.prompt(name));
+        self.announce(List::Prompts);
+    }
+
+    /// Sends `list_changed` without any change.
+    pub fn announce(&self, list: List) {
+        // Nobody listening is no error: the change is seen at the next list.
+        let _ = self.state.changes.send(list);
+    }
+
+    fn edit(&self, change: impl FnOnce(&mut catalogue::Catalogue)) {
+        let mut catalogue = self
+            .state
+            .catalogue
+            .write()
+            .expect("no panic while listing");
+        change(&mut catalogue);
+    }
+}
+
+impl From<Fault> for Rule {
+    fn from(fault: Fault) -> Self {
+        Self::new(fault)
+    }
+}
