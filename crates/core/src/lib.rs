@@ -1,2 +1,41 @@
-//! Many services made one: catalogue, namespaces, dispatch, supervision
+//! Many services made one: catalogue, namespaces, dispatch, supervision.
+//!
+//! An agent that talks to twenty servers has twenty connections to watch and twenty lists to
+//! merge. The [`Router`] is one `tower::Service` in front of them all:
+//!
+//! ```text
+//! Router ── snapshot (immutable, behind an atomic pointer)
+//!   │           ▲ merged by the catalogue
+//!   │           │
+//!   └─ calls ─> Backend service   <── one supervisor each: lists, re-lists, keeps stale items
+//! ```
+//!
+//! * [`Backend`] is a name, a namespace and any `Service<McpRequest>`; where it comes from (a
+//!   socket, a child process, this process) is its maker's business.
+//! * A supervisor task a backend lists everything it offers, again whenever it says that a list
+//!   changed, and publishes; [`catalogue`] merges what all published into the next snapshot.
+//! * A request takes one snapshot at its start and keeps it to its end. Calls go to the owner of
+//!   the exposed name by exact look-up; lists, discovery, change streams and management tools are
+//!   answered here.
+//!
+//! This crate deliberately does not know sockets, processes, files or protocol eras.
+
 #![forbid(unsafe_code)]
+
+mod backend;
+mod builder;
+mod catalogue;
+mod dispatch;
+mod hub;
+mod listing;
+mod router;
+mod status;
+mod supervisor;
+
+#[cfg(test)]
+mod tests;
+
+pub use backend::Backend;
+pub use builder::{BuildError, RouterBuilder};
+pub use router::{Router, ToolEntry};
+pub use status::{BackendStatus, Readiness, State};

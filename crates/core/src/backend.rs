@@ -1,0 +1,241 @@
+//! A backend as the router takes it, and as it keeps it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use futures::future::BoxFuture;
+use mcp_router_protocol::{BackendName, Namespace};
+use mcp_router_service::{
+    BackendInfo, CallError, EventStream, McpRequest, McpResponse, McpService,
+};
+use tokio::sync::watch;
+use tower::{Layer, Service};
+
+use crate::listing::Listing;
+use crate::status::State;
+
+pub(crate) type Closing = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
+
+/// One backend, to be given to [`Router::builder`](crate::Router::builder).
+pub struct Backend {
+    pub(crate) meta: Meta,
+    pub(crate) service: Option<McpService>,
+    pub(crate) events: Option<EventStream>,
+    pub(crate) closing: Option<Closing>,
+}
+
+/// What never changes about a backend.
+#[derive(Clone, Debug)]
+pub(crate) struct Meta {
+    pub(crate) name: BackendName,
+    pub(crate) namespace: Option<Namespace>,
+    pub(crate) priority: u32,
+    pub(crate) url: String,
+    pub(crate) managed: bool,
+}
+
+impl Backend {
+    /// A backend served by `service`: an edge of the transport crate, a mock, anything.
+    pub fn new<S>(name: BackendName, service: S) -> Self
+    where
+        S: Service<McpRequest, Response = McpResponse, Error = CallError>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        Self {
+            service: Some(McpService::new(service)),
+            ..Self::disabled(name)
+        }
+    }
+
+    /// A backend that is listed by `list_backends` and otherwise left alone.
+    pub fn disabled(name: BackendName) -> Self {
+        let meta = Meta {
+            name,
+            namespace: None,
+            priority: 10,
+            url: String::new(),
+            managed: false,
+        };
+        Self {
+            meta,
+            service: None,
+            events: None,
+            closing: None,
+        }
+    }
+
+    /// The prefix of what it offers. Several backends may share one; without one, names are
+    /// offered as they are.
+    #[must_use]
+    pub fn namespace(mut self, namespace: Namespace) -> Self {
+        self.meta.namespace = Some(namespace);
+        self
+    }
+
+    /// Lower is tried first; ties go in the order of registration. Default 10.
+    #[must_use]
+    pub const fn priority(mut self, priority: u32) -> Self {
+        self.meta.priority = priority;
+        self
+    }
+
+    /// What the backend tells outside calls. Without a stream it is listed at once and again
+    /// whenever its list gets old.
+    #[must_use]
+    pub fn events(mut self, events: EventStream) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    /// Wraps the service. Layers added later are further out.
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<McpService>,
+        L::Service: Service<McpRequest, Response = McpResponse, Error = CallError>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        <L::Service as Service<McpRequest>>::Future: Send + 'static,
+    {
+        self.service = self
+            .service
+            .map(|inner| McpService::new(layer.layer(inner)));
+        self
+    }
+
+    /// What to run when the router closes: end sessions, stop the process.
+    #[must_use]
+    pub fn on_close(
+        mut self,
+        closing: impl FnOnce() -> BoxFuture<'static, ()> + Send + 'static,
+    ) -> Self {
+        self.closing = Some(Box::new(closing));
+        self
+    }
+
+    /// Where it is, for people: a URL or a command line, without credentials.
+    #[must_use]
+    pub fn url_text(mut self, url: impl Into<String>) -> Self {
+        self.meta.url = url.into();
+        self
+    }
+
+    /// Whether the router started it: a child process.
+    #[must_use]
+    pub const fn managed(mut self, managed: bool) -> Self {
+        self.meta.managed = managed;
+        self
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backend")
+            .field("meta", &self.meta)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A backend while the router runs: what it is, how to call it, how it fares.
+pub(crate) struct Cell {
+    pub(crate) meta: Meta,
+    pub(crate) service: Option<McpService>,
+    /// Place in the file: decides between equal priorities.
+    pub(crate) position: usize,
+    /// Written by the supervisor alone; read by everybody without waiting.
+    pub(crate) live: ArcSwap<Live>,
+    /// Asks the supervisor to list again.
+    pub(crate) relist: tokio::sync::Notify,
+    /// Counts listings that ended, well or not.
+    pub(crate) listed: watch::Sender<u64>,
+    /// When it was last asked.
+    relisted: std::sync::Mutex<Option<Instant>>,
+}
+
+/// How a backend fares.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) state: State,
+    pub(crate) info: Arc<BackendInfo>,
+    /// The last good list, possibly stale.
+    pub(crate) listing: Arc<Listing>,
+    /// The current run of failures.
+    pub(crate) error_count: u32,
+    pub(crate) last_error: Option<Arc<str>>,
+    /// Since when the backend is not ready.
+    pub(crate) down_since: Option<Instant>,
+    /// Whether it has answered or failed at least once since the start.
+    pub(crate) settled: bool,
+}
+
+impl Cell {
+    pub(crate) fn new(backend: &Backend, position: usize) -> Self {
+        let enabled = backend.service.is_some();
+        let live = Live {
+            state: if enabled {
+                State::Starting
+            } else {
+                State::Disabled
+            },
+            info: Arc::default(),
+            listing: Arc::default(),
+            error_count: 0,
+            last_error: None,
+            down_since: None,
+            settled: !enabled,
+        };
+        Self {
+            meta: backend.meta.clone(),
+            service: backend.service.clone(),
+            position,
+            live: ArcSwap::from_pointee(live),
+            relist: tokio::sync::Notify::new(),
+            listed: watch::Sender::new(0),
+            relisted: std::sync::Mutex::new(None),
+        }
+    }
+
+    /// Whether calls to it have a chance.
+    pub(crate) fn usable(&self) -> bool {
+        self.live.load().state == State::Ready
+    }
+
+    /// Whether it may be asked to list again on a client's account: seldom, so that calls for
+    /// names that nobody has do not become load on a backend.
+    pub(crate) fn may_relist(&self) -> bool {
+        const SELDOM: std::time::Duration = std::time::Duration::from_secs(5);
+        let mut last = self
+            .relisted
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let now = Instant::now();
+        let may = last.is_none_or(|at| now.duration_since(at) >= SELDOM);
+        if may {
+            *last = Some(now);
+        }
+        may
+    }
+
+    /// Changes what is known; only the supervisor calls this.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Live)) {
+        let mut live = Live::clone(&self.live.load());
+        change(&mut live);
+        self.live.store(Arc::new(live));
+    }
+}
+
+impl fmt::Debug for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cell")
+            .field("meta", &self.meta)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,163 @@
+//! How a router is put together.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_router_protocol::BackendName;
+use mcp_router_service::seal::{KeyError, Purpose, Sealer};
+
+use crate::backend::{Backend, Cell};
+use crate::hub::{Hub, Settings};
+use crate::listing::Bounds;
+use crate::router::Router;
+use crate::supervisor::Supervisor;
+
+/// Why a router could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Two backends of one name.
+    #[error("two backends are named `{0}`")]
+    DuplicateBackend(BackendName),
+    /// No key for cursors.
+    #[error("no key for cursors")]
+    Key(#[from] KeyError),
+}
+
+/// Collects backends and settings; see [`Router::builder`].
+#[derive(Debug)]
+pub struct RouterBuilder {
+    settings: Settings,
+    backends: Vec<Backend>,
+    cursors: Option<Sealer>,
+}
+
+impl Default for RouterBuilder {
+    fn default() -> Self {
+        let settings = Settings {
+            server_name: "mcp-router".into(),
+            server_version: env!("CARGO_PKG_VERSION").into(),
+            namespaces: true,
+            stale_ttl: Duration::from_secs(300),
+            cache_ttl: Duration::from_secs(300),
+            startup_wait: Duration::from_secs(2),
+            page_size: 1000,
+            bounds: Bounds::default(),
+        };
+        Self {
+            settings,
+            backends: Vec::new(),
+            cursors: None,
+        }
+    }
+}
+
+impl RouterBuilder {
+    /// `serverInfo.name`. Default `mcp-router`.
+    #[must_use]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.settings.server_name = name.into();
+        self
+    }
+
+    /// Whether names are offered as `namespace.name`. Default true.
+    #[must_use]
+    pub const fn namespaces(mut self, on: bool) -> Self {
+        self.settings.namespaces = on;
+        self
+    }
+
+    /// How long the items of a lost backend stay listed. Default 300 s.
+    #[must_use]
+    pub const fn stale_ttl(mut self, ttl: Duration) -> Self {
+        self.settings.stale_ttl = ttl;
+        self
+    }
+
+    /// The longest age of a list before it is fetched again. Default 300 s.
+    #[must_use]
+    pub const fn cache_ttl(mut self, ttl: Duration) -> Self {
+        self.settings.cache_ttl = ttl;
+        self
+    }
+
+    /// How long the first list waits for backends that have not answered yet. Default 2 s.
+    #[must_use]
+    pub const fn startup_wait(mut self, wait: Duration) -> Self {
+        self.settings.startup_wait = wait;
+        self
+    }
+
+    /// Most items on a page of a list. At least 1; default 1000, because many hosts never ask for
+    /// a second page.
+    #[must_use]
+    pub fn page_size(mut self, size: usize) -> Self {
+        self.settings.page_size = size.max(1);
+        self
+    }
+
+    /// Most items taken from one list of one backend; a longer list is refused. Default 10,000.
+    #[must_use]
+    pub const fn max_items(mut self, items: usize) -> Self {
+        self.settings.bounds.items = items;
+        self
+    }
+
+    /// What seals cursors. Routers that share the key understand each other's cursors. Default: a
+    /// key of this router alone.
+    #[must_use]
+    pub fn cursor_sealer(mut self, sealer: Sealer) -> Self {
+        self.cursors = Some(sealer);
+        self
+    }
+
+    /// Adds a backend. The order counts between equal priorities.
+    #[must_use]
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.backends.push(backend);
+        self
+    }
+
+    /// Starts the router: one supervisor task a backend. Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// If two backends have one name, or no random key can be made.
+    pub fn build(self) -> Result<Router, BuildError> {
+        let mut names = HashSet::new();
+        for backend in &self.backends {
+            if !names.insert(backend.meta.name.clone()) {
+                return Err(BuildError::DuplicateBackend(backend.meta.name.clone()));
+            }
+        }
+        let cursors = match self.cursors {
+            Some(sealer) => sealer,
+            None => Sealer::new::<[u8; 32]>(&[], Purpose::Cursor)?,
+        };
+        let mut cells = Vec::new();
+        let mut closings = Vec::new();
+        let mut feeds = Vec::new();
+        for (position, mut backend) in self.backends.into_iter().enumerate() {
+            let cell = Arc::new(Cell::new(&backend, position));
+            closings.extend(backend.closing.take());
+            feeds.extend(backend.service.map(|s| (cell.clone(), s, backend.events)));
+            cells.push(cell);
+        }
+        let hub = Arc::new(Hub::new(self.settings, cells, cursors, closings));
+        for (cell, service, events) in feeds {
+            tokio::spawn(Supervisor::new(hub.clone(), cell, service).run(events));
+        }
+        tokio::spawn(end_of_start(hub.clone()));
+        Ok(Router::new(hub))
+    }
+}
+
+/// Ends the wait at the start, however many backends have not answered.
+async fn end_of_start(hub: Arc<Hub>) {
+    hub.publish(); // settles a router without backends at once
+    tokio::select! {
+        () = hub.ready() => {}
+        () = tokio::time::sleep(hub.settings.startup_wait) => hub.set_ready(),
+        () = hub.stop.cancelled() => {}
+    }
+}

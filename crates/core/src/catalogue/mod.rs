@@ -1,0 +1,12 @@
+//! What all backends offer together: one immutable snapshot at a time.
+//!
+//! Supervisors publish what their backends list; [`merge`] makes the next snapshot of it. A
+//! request takes the snapshot that is current when it starts and keeps it to its end.
+
+mod merge;
+mod page;
+mod snapshot;
+
+pub(crate) use merge::merge;
+pub(crate) use page::{Freshness, page};
+pub(crate) use snapshot::{Entry, Owner, Snapshot};

@@ -1,0 +1,47 @@
+//! One request, from the snapshot to the backend that serves it.
+
+mod call;
+mod complete;
+mod list;
+mod listen;
+pub(crate) mod manage;
+mod read;
+mod target;
+
+use std::sync::Arc;
+
+use mcp_router_protocol::{ErrorObject, ItemKind, Method, code};
+use mcp_router_service::{CallError, McpRequest, McpResponse, Outcome};
+
+use crate::hub::Hub;
+
+/// Serves one request.
+///
+/// # Errors
+/// What happened to it at the backend; everything the router itself has to say is an answer.
+pub(crate) async fn dispatch(hub: Arc<Hub>, request: McpRequest) -> Result<McpResponse, CallError> {
+    if let Some(kind) = ItemKind::of_list_method(&request.method) {
+        return Ok(list::list(&hub, kind, &request).await);
+    }
+    match request.method {
+        Method::ToolsCall => call::call(&hub, ItemKind::Tool, request).await,
+        Method::PromptsGet => call::call(&hub, ItemKind::Prompt, request).await,
+        Method::ResourcesRead => read::read(&hub, request).await,
+        Method::Complete => complete::complete(&hub, request).await,
+        Method::Discover => Ok(McpResponse::complete(hub.snapshot.load().discover.clone())),
+        Method::Listen => Ok(listen::listen(&hub, &request.params)),
+        method if method.is_notification() => Ok(McpResponse::Ready(Outcome::Accepted)),
+        method => {
+            let text = format!("Method not found: {}", method.as_str().escape_debug());
+            Ok(McpResponse::error(ErrorObject::new(
+                code::METHOD_NOT_FOUND,
+                text,
+            )))
+        }
+    }
+}
+
+/// -32602: the request is wrong, whoever would serve it.
+fn invalid_params(text: impl AsRef<str>) -> McpResponse {
+    McpResponse::error(ErrorObject::new(code::INVALID_PARAMS, text))
+}

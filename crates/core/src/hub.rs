@@ -1,0 +1,130 @@
+//! What the parts of a running router share: the backends, the snapshot, the news.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use mcp_router_service::seal::Sealer;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::{Cell, Closing};
+use crate::catalogue::{Snapshot, merge};
+use crate::listing::Bounds;
+
+/// What an operator may set; see [`RouterBuilder`](crate::RouterBuilder).
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) server_name: String,
+    pub(crate) server_version: String,
+    pub(crate) namespaces: bool,
+    pub(crate) stale_ttl: Duration,
+    pub(crate) cache_ttl: Duration,
+    pub(crate) startup_wait: Duration,
+    pub(crate) page_size: usize,
+    pub(crate) bounds: Bounds,
+}
+
+pub(crate) struct Hub {
+    pub(crate) settings: Settings,
+    pub(crate) cells: Vec<Arc<Cell>>,
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) cursors: Sealer,
+    /// How often each merged list has changed: tools, prompts, resources. Streams of changes
+    /// compare; nothing queues.
+    pub(crate) changes: watch::Sender<Changes>,
+    ready: watch::Sender<bool>,
+    pub(crate) draining: CancellationToken,
+    /// Stops the supervisors.
+    pub(crate) stop: CancellationToken,
+    closings: Mutex<Vec<Closing>>,
+    dirty: AtomicBool,
+    /// Held while merging, never across an await. Keeps the collisions already logged.
+    merging: Mutex<HashSet<String>>,
+}
+
+/// Change counters by capability: tools, prompts, resources (and templates).
+pub(crate) type Changes = [u64; 3];
+
+impl Hub {
+    pub(crate) fn new(
+        settings: Settings,
+        cells: Vec<Arc<Cell>>,
+        cursors: Sealer,
+        closings: Vec<Closing>,
+    ) -> Self {
+        let empty = merge(&settings, &cells, None, &mut HashSet::new());
+        Self {
+            settings,
+            cells,
+            snapshot: ArcSwap::from_pointee(empty),
+            cursors,
+            changes: watch::Sender::new([0; 3]),
+            ready: watch::Sender::new(false),
+            draining: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            closings: Mutex::new(closings),
+            dirty: AtomicBool::new(false),
+            merging: Mutex::default(),
+        }
+    }
+
+    /// Merges what the supervisors published into the next snapshot. Concurrent calls are one
+    /// merge: who finds another at work leaves it the rest.
+    pub(crate) fn publish(&self) {
+        self.dirty.store(true, Ordering::Release);
+        while self.dirty.load(Ordering::Acquire) {
+            let Ok(mut logged) = self.merging.try_lock() else {
+                return;
+            };
+            if !self.dirty.swap(false, Ordering::AcqRel) {
+                return;
+            }
+            let old = self.snapshot.load_full();
+            let next = Arc::new(merge(&self.settings, &self.cells, Some(&old), &mut logged));
+            self.snapshot.store(next.clone());
+            self.changes
+                .send_if_modified(|counters| next.count_changes(&old, counters));
+            if self.cells.iter().all(|c| c.live.load().settled) {
+                self.set_ready();
+            }
+        }
+    }
+
+    /// Declares the start over.
+    pub(crate) fn set_ready(&self) {
+        self.ready
+            .send_if_modified(|ready| !std::mem::replace(ready, true));
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        *self.ready.borrow()
+    }
+
+    /// Resolves once every backend has answered or failed, or the wait at the start is over.
+    pub(crate) async fn ready(&self) {
+        if !self.is_ready() {
+            // The sender lives in `self`, so waiting cannot fail.
+            let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
+        }
+    }
+
+    /// Closes every backend, all at once; later calls find nothing left to do.
+    pub(crate) async fn close(&self) {
+        self.draining.cancel();
+        self.stop.cancel();
+        let closings =
+            std::mem::take(&mut *self.closings.lock().unwrap_or_else(PoisonError::into_inner));
+        futures::future::join_all(closings.into_iter().map(|close| close())).await;
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,256 @@
+//! One task a backend: learns what it offers, and goes on learning.
+//!
+//! Without it, a backend that was slow at start would be missing for ever, one that changed its
+//! tools would be called by names it no longer knows, and one that went away for a second would
+//! take its tools out of an agent's hands.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{BoxFuture, FutureExt};
+use futures::stream::{Stream, StreamExt};
+use mcp_router_protocol::{ItemKind, RawParams};
+use mcp_router_service::{
+    BackendEvent, BackendInfo, CallError, EventStream, McpRequest, McpService, Outcome,
+};
+use tokio::time::{Instant, sleep_until};
+use tower::ServiceExt;
+
+use crate::backend::Cell;
+use crate::hub::Hub;
+use crate::listing::Listing;
+use crate::status::State;
+
+/// First wait after a failed listing; doubles up to [`MAX_RETRY`].
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const MAX_RETRY: Duration = Duration::from_secs(30);
+
+pub(crate) struct Supervisor {
+    hub: Arc<Hub>,
+    cell: Arc<Cell>,
+    service: McpService,
+    /// Kinds whose list is known to be out of date.
+    dirty: Vec<ItemKind>,
+    retry: Duration,
+    /// When to list everything again.
+    relist_at: Option<Instant>,
+    /// When to forget the items of a backend that went away.
+    forget_at: Option<Instant>,
+}
+
+/// A listing on its way, with the kinds it is of.
+type Running = BoxFuture<'static, (Vec<ItemKind>, Result<Listing, CallError>)>;
+
+impl Supervisor {
+    pub(crate) fn new(hub: Arc<Hub>, cell: Arc<Cell>, service: McpService) -> Self {
+        Self {
+            hub,
+            cell,
+            service,
+            dirty: Vec::new(),
+            retry: FIRST_RETRY,
+            relist_at: None,
+            forget_at: None,
+        }
+    }
+
+    /// Runs until the router stops. `events` is absent for backends that tell nothing: they are
+    /// asked to describe themselves, and listed whenever their list gets old.
+    pub(crate) async fn run(mut self, events: Option<EventStream>) {
+        let mut events = match events {
+            Some(events) => events.left_stream(),
+            None => describe(self.service.clone()).right_stream(),
+        };
+        let stop = self.hub.stop.clone();
+        let cell = self.cell.clone();
+        let mut running: Option<Running> = None;
+        let mut open = true;
+        loop {
+            if running.is_none() && !self.dirty.is_empty() {
+                running = Some(self.list());
+            }
+            let listing = running.is_some();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                event = events.next(), if open => match event {
+                    Some(event) => self.on_event(event),
+                    None => open = false,
+                },
+                (kinds, result) = finished(&mut running) => {
+                    running = None;
+                    self.on_listed(&kinds, result);
+                    cell.listed.send_modify(|count| *count += 1);
+                }
+                () = cell.relist.notified(), if !listing => self.all_dirty(),
+                () = at(self.relist_at), if !listing => self.all_dirty(),
+                () = at(self.forget_at) => self.forget(),
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: BackendEvent) {
+        match event {
+            BackendEvent::Connected(info) => {
+                tracing::info!(backend = %self.cell.meta.name, protocol = %info.hop, "backend connected");
+                self.cell.update(|live| live.info = Arc::new(info));
+                self.retry = FIRST_RETRY;
+                self.all_dirty();
+            }
+            BackendEvent::Lost { error, retry_in } => {
+                self.relist_at = None;
+                self.failed(&error, Some(retry_in));
+            }
+            BackendEvent::Changed(kind) => {
+                tracing::debug!(backend = %self.cell.meta.name, ?kind, "list changed");
+                if !self.dirty.contains(&kind) {
+                    self.dirty.push(kind);
+                }
+            }
+            BackendEvent::Notification { method, .. } => {
+                // Log messages and resource updates have no subscriber before subscriptions do.
+                tracing::debug!(backend = %self.cell.meta.name, %method, "notification dropped");
+            }
+        }
+    }
+
+    fn all_dirty(&mut self) {
+        self.relist_at = None;
+        self.dirty = ItemKind::ALL.to_vec();
+    }
+
+    fn list(&mut self) -> Running {
+        let kinds = std::mem::take(&mut self.dirty);
+        let live = self.cell.live.load_full();
+        let (service, bounds) = (self.service.clone(), self.hub.settings.bounds);
+        async move {
+            let listed = live
+                .listing
+                .refreshed(&service, &live.info, &kinds, bounds)
+                .await;
+            (kinds, listed)
+        }
+        .boxed()
+    }
+
+    fn on_listed(&mut self, kinds: &[ItemKind], result: Result<Listing, CallError>) {
+        let name = &self.cell.meta.name.clone();
+        match result {
+            Ok(listing) => {
+                let ttl = self.lifetime(&listing);
+                tracing::debug!(backend = %name, tools = listing.of(ItemKind::Tool).len(), "listed");
+                self.cell.update(|live| {
+                    if live.state != State::Ready {
+                        tracing::info!(backend = %name, "backend ready");
+                    }
+                    live.state = State::Ready;
+                    live.listing = Arc::new(listing);
+                    live.error_count = 0;
+                    live.last_error = None;
+                    live.down_since = None;
+                    live.settled = true;
+                });
+                self.retry = FIRST_RETRY;
+                self.forget_at = None;
+                self.relist_at = Some(Instant::now() + ttl);
+                self.hub.publish();
+            }
+            Err(error) => {
+                // What was to be listed still is.
+                let wait = self.retry.mul_f64(0.5 + fastrand::f64() / 2.0);
+                self.retry = (self.retry * 2).min(MAX_RETRY);
+                self.relist_at = Some(Instant::now() + wait);
+                tracing::debug!(backend = %name, ?kinds, "listing failed");
+                self.failed(&error, Some(wait));
+            }
+        }
+    }
+
+    /// How long a list is good for: the operator's bound, shortened by what the backend says.
+    fn lifetime(&self, listing: &Listing) -> Duration {
+        let cache_ttl = self.hub.settings.cache_ttl;
+        match listing.ttl() {
+            // Zero means "do not cache" to clients; re-listing for ever would hammer the backend.
+            Some(ttl) if !ttl.is_zero() => ttl.max(Duration::from_secs(1)).min(cache_ttl),
+            _ => cache_ttl,
+        }
+    }
+
+    fn failed(&mut self, error: &CallError, retry_in: Option<Duration>) {
+        let text = error_text(error);
+        let before = self.cell.live.load().state;
+        if before != State::Down {
+            tracing::warn!(
+                backend = %self.cell.meta.name, reason = %error.reason, error = %text,
+                retry_in_ms = retry_in.map(|d| d.as_millis() as u64), "backend down"
+            );
+            self.forget_at = Some(Instant::now() + self.hub.settings.stale_ttl);
+        }
+        self.cell.update(|live| {
+            live.state = State::Down;
+            live.error_count = live.error_count.saturating_add(1);
+            live.last_error = Some(text.into());
+            live.down_since.get_or_insert_with(std::time::Instant::now);
+            live.settled = true;
+        });
+        self.hub.publish();
+    }
+
+    fn forget(&mut self) {
+        self.forget_at = None;
+        tracing::warn!(backend = %self.cell.meta.name, "backend stays away: its items are gone");
+        self.cell.update(|live| live.listing = Arc::default());
+        self.hub.publish();
+    }
+}
+
+async fn finished(running: &mut Option<Running>) -> (Vec<ItemKind>, Result<Listing, CallError>) {
+    match running {
+        Some(listing) => listing.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The error and its causes, without the word on what was sent: nobody called.
+fn error_text(error: &CallError) -> String {
+    let mut text = error.reason.as_str().to_owned();
+    if let Some(detail) = &error.detail {
+        text = format!("{text} ({detail})");
+    }
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The events of a backend that tells nothing: one description of itself.
+fn describe(service: McpService) -> impl Stream<Item = BackendEvent> + Send + Unpin {
+    futures::stream::once(async move {
+        let request = McpRequest::new(mcp_router_protocol::Method::Discover, RawParams::default());
+        let answer = async { service.oneshot(request).await?.outcome().await };
+        let info = match answer.await {
+            Ok(Outcome::Complete(result)) => BackendInfo {
+                capabilities: result.get("capabilities"),
+                server_info: None,
+                instructions: result.get_str("instructions"),
+                hop: "in process".into(),
+            },
+            // No description: everything is asked for, and what is unknown is empty.
+            _ => BackendInfo {
+                hop: "in process".into(),
+                ..BackendInfo::default()
+            },
+        };
+        BackendEvent::Connected(info)
+    })
+    .boxed()
+}

@@ -1,0 +1,6 @@
+//! Whole routers over mock backends: what clients observe.
+
+mod calls;
+mod lists;
+mod live;
+mod mock;

@@ -1,0 +1,213 @@
+//! A backend in this process, and shorthand for asking the router.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::{BoxFuture, FutureExt};
+use mcp_router_protocol::{ErrorObject, ItemKind, Method, RawJson, RawParams, code};
+use mcp_router_service::{
+    BackendEvent, BackendInfo, CallError, McpRequest, McpResponse, Outcome, Reason, Sent,
+};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tower::{Service, ServiceExt};
+
+use crate::{Backend, Router, RouterBuilder};
+
+/// A scripted backend. Clones are the same one.
+#[derive(Clone)]
+pub(super) struct Mock(Arc<State>);
+
+struct State {
+    lists: Mutex<HashMap<Method, Vec<Vec<Value>>>>,
+    log: Mutex<Vec<(Method, Value)>>,
+    answer: Mutex<Answer>,
+    events: mpsc::UnboundedSender<BackendEvent>,
+}
+
+#[derive(Clone)]
+pub(super) enum Answer {
+    Result(Value),
+    Hang,
+    Fail(Reason, Sent),
+}
+
+impl Mock {
+    /// A backend that lists `tools` on one page, and its events.
+    pub(super) fn new(tools: &[&str]) -> (Self, mpsc::UnboundedReceiver<BackendEvent>) {
+        let (events, receiver) = mpsc::unbounded_channel();
+        let mock = Self(Arc::new(State {
+            lists: Mutex::default(),
+            log: Mutex::default(),
+            answer: Mutex::new(Answer::Result(json!({ "content": [] }))),
+            events,
+        }));
+        mock.list(ItemKind::Tool, &[tools]);
+        (mock, receiver)
+    }
+
+    /// A connected backend named after its namespace.
+    pub(super) fn backend(namespace: &str, tools: &[&str]) -> (Self, Backend) {
+        let (mock, events) = Self::new(tools);
+        mock.connect();
+        let backend = mock
+            .as_backend(namespace, events)
+            .namespace(namespace.parse().unwrap());
+        (mock, backend)
+    }
+
+    pub(super) fn as_backend(
+        &self,
+        name: &str,
+        events: mpsc::UnboundedReceiver<BackendEvent>,
+    ) -> Backend {
+        let stream = futures::stream::unfold(events, |mut events| async {
+            Some((events.recv().await?, events))
+        });
+        Backend::new(name.parse().unwrap(), self.clone()).events(stream.boxed_stream())
+    }
+
+    pub(super) fn connect(&self) {
+        self.event(BackendEvent::Connected(BackendInfo {
+            capabilities: Some(RawJson::from_static(
+                r#"{"tools":{"listChanged":true},"prompts":{},"resources":{}}"#,
+            )),
+            ..BackendInfo::default()
+        }));
+    }
+
+    pub(super) fn lose(&self) {
+        let error = CallError::new(Reason::ConnectFailed, Sent::No);
+        self.event(BackendEvent::Lost {
+            error,
+            retry_in: Duration::from_secs(1),
+        });
+    }
+
+    pub(super) fn event(&self, event: BackendEvent) {
+        // A supervisor that has stopped hears nothing.
+        let _ = self.0.events.send(event);
+    }
+
+    /// What is listed, page by page: names or URIs.
+    pub(super) fn list(&self, kind: ItemKind, pages: &[&[&str]]) {
+        let item = |key: &&str| json!({ kind.key(): key, "description": "d" });
+        let pages = pages
+            .iter()
+            .map(|page| page.iter().map(item).collect())
+            .collect();
+        self.0
+            .lists
+            .lock()
+            .unwrap()
+            .insert(kind.list_method(), pages);
+    }
+
+    pub(super) fn answer(&self, answer: Answer) {
+        *self.0.answer.lock().unwrap() = answer;
+    }
+
+    /// Everything but lists that the backend was asked.
+    pub(super) fn calls(&self) -> Vec<Value> {
+        let log = self.0.log.lock().unwrap();
+        let calls = log
+            .iter()
+            .filter(|(m, _)| ItemKind::of_list_method(m).is_none());
+        calls.map(|(_, p)| p.clone()).collect()
+    }
+
+    fn page(&self, kind: ItemKind, params: &RawParams) -> McpResponse {
+        let lists = self.0.lists.lock().unwrap();
+        let Some(pages) = lists.get(&kind.list_method()) else {
+            return McpResponse::error(ErrorObject::new(code::METHOD_NOT_FOUND, "no such list"));
+        };
+        let at: usize = params
+            .get("cursor")
+            .and_then(|c| c.read_owned::<String>().ok())
+            .map_or(0, |c| c.parse().unwrap());
+        let mut result = json!({ kind.member(): pages[at % pages.len().max(1)] });
+        if at + 1 < pages.len() {
+            result["nextCursor"] = (at + 1).to_string().into();
+        }
+        McpResponse::complete(RawJson::of(&result))
+    }
+}
+
+impl Service<McpRequest> for Mock {
+    type Response = McpResponse;
+    type Error = CallError;
+    type Future = BoxFuture<'static, Result<McpResponse, CallError>>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), CallError>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: McpRequest) -> Self::Future {
+        let params = request
+            .params
+            .json()
+            .map_or(Value::Null, |p| p.read_owned().unwrap());
+        self.0
+            .log
+            .lock()
+            .unwrap()
+            .push((request.method.clone(), params));
+        if let Some(kind) = ItemKind::of_list_method(&request.method) {
+            return std::future::ready(Ok(self.page(kind, &request.params))).boxed();
+        }
+        let answer = self.0.answer.lock().unwrap().clone();
+        match answer {
+            Answer::Result(value) => {
+                std::future::ready(Ok(McpResponse::complete(RawJson::of(&value)))).boxed()
+            }
+            Answer::Hang => std::future::pending().boxed(),
+            Answer::Fail(reason, sent) => {
+                std::future::ready(Err(CallError::new(reason, sent))).boxed()
+            }
+        }
+    }
+}
+
+trait BoxedStream: futures::Stream + Send + Sized + 'static {
+    fn boxed_stream(self) -> futures::stream::BoxStream<'static, Self::Item> {
+        futures::StreamExt::boxed(self)
+    }
+}
+impl<S: futures::Stream + Send + 'static> BoxedStream for S {}
+
+pub(super) async fn ask(router: &Router, method: Method, params: Value) -> Result<Value, i64> {
+    match try_ask(router, method, params).await.unwrap() {
+        Outcome::Complete(result) => Ok(result.read_owned().unwrap()),
+        Outcome::Error(error) => Err(error.code()),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(super) async fn try_ask(
+    router: &Router,
+    method: Method,
+    params: Value,
+) -> Result<Outcome, CallError> {
+    let request = McpRequest::new(method, RawParams::of(&params));
+    router.clone().oneshot(request).await?.outcome().await
+}
+
+/// The exposed names on the first page, the router's own tools left out.
+pub(super) async fn names(router: &Router, kind: ItemKind) -> Vec<String> {
+    let result = ask(router, kind.list_method(), json!({})).await.unwrap();
+    let items = result[kind.member()].as_array().unwrap();
+    let names = items
+        .iter()
+        .map(|i| i[kind.key()].as_str().unwrap().to_owned());
+    names
+        .filter(|n| !crate::dispatch::manage::is_reserved(n))
+        .collect()
+}
+
+pub(super) fn router(builder: RouterBuilder) -> Router {
+    builder.build().unwrap()
+}
