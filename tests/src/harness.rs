@@ -1,0 +1,63 @@
+//! The real binaries, started as a user starts them, and clients that can misbehave.
+//!
+//! What the router promises is promised of the programs, not of functions. So the tests start
+//! `mcp-router-http` and `mcp-router-stdio` with a file and an environment, speak to them through
+//! sockets and pipes, and watch log, exit code and `/proc`. The clients here are raw on purpose:
+//! a test of a wrong header must be able to send one.
+//!
+//! ```no_run
+//! use mcp_router_tests::fixture::Fixture;
+//! use mcp_router_tests::harness::{Router, config};
+//! use serde_json::json;
+//!
+//! # async fn test() {
+//! let backend = Fixture::builder().spawn().await;
+//! let router = Router::start(&config([("a", backend.url())])).await;
+//! router.until_ready().await;
+//! let session = router.legacy_session("2025-11-25").await;
+//! let result = session.call("a.add", json!({"a": 1, "b": 2})).await;
+//! assert_eq!(result["result"]["content"][0]["text"], "3");
+//! # }
+//! ```
+//!
+//! The binaries are brought up to date with `cargo build` once per test program, in the profile of
+//! that program. `MCP_ROUTER_BIN_DIR` names a folder with ready ones instead.
+
+mod binary;
+mod client;
+mod legacy;
+mod logs;
+mod modern;
+mod process;
+mod raw;
+mod router;
+mod sse;
+mod stdio;
+
+use std::fmt::Write as _;
+
+pub use self::binary::binary;
+pub use self::client::{BoxError, HttpClient, Reply, Streaming};
+pub use self::legacy::LegacySession;
+pub use self::logs::Logs;
+pub use self::modern::{ModernClient, modern_params};
+pub use self::process::{Usage, alive, descendants, signal, usage};
+pub use self::raw::exchange;
+pub use self::router::{Router, RouterBuilder};
+pub use self::sse::{SseEvent, SseReader};
+pub use self::stdio::StdioRouter;
+
+/// A configuration file with these backends, each under a namespace of its own name, health
+/// checks left at their defaults.
+#[must_use]
+pub fn config<N: AsRef<str>, U: AsRef<str>>(backends: impl IntoIterator<Item = (N, U)>) -> String {
+    let mut text = String::from("backends:\n");
+    for (name, url) in backends {
+        let (name, url) = (name.as_ref(), url.as_ref());
+        let _ = writeln!(
+            text,
+            "  - {{ name: {name}, namespace: {name}, url: \"{url}\" }}"
+        );
+    }
+    text
+}
