@@ -1,2 +1,43 @@
-//! Middleware around one service: trace, limit, timeout
+//! Middleware around *one* service: what every call to a backend needs, written once.
+//!
+//! Each layer is an ordinary `tower::Layer` and works in a stack that is not ours. [`LimitLayer`]
+//! is generic over request and answer; the others look into the call, so they take the
+//! [waist](mcp_router_service)'s types. Errors of an inner service may be of any type that turns
+//! into a `CallError`, a boxed one included.
+//!
+//! The order of a backend's stack, outermost first:
+//!
+//! | layer | why there |
+//! |---|---|
+//! | [`BackendLayer`] | everything below fails in the backend's name |
+//! | [`LimitLayer`] | a call that waits for its turn must not use up its attempt's time |
+//! | [`TimeoutLayer`] | one attempt; whatever counts failures later goes around it |
+//!
+//! [`TraceLayer`] stands at the front of the whole router, where a call is still one call.
+//!
+//! # What the crate deliberately does not know
+//!
+//! More than one backend (that is `core`), sockets (`transport`), or where a parameter came from.
+
 #![forbid(unsafe_code)]
+
+mod backend;
+mod limit;
+mod timeout;
+mod trace;
+
+pub use backend::{BackendLayer, BackendService};
+pub use limit::{Limit, LimitLayer, LimitParams};
+pub use timeout::{CLIENT_WAIT, Timeout, TimeoutLayer};
+pub use trace::{Trace, TraceLayer};
+
+/// The futures of the layers, for those who must name them.
+pub mod future {
+    pub use crate::backend::BackendFuture;
+    pub use crate::limit::LimitFuture;
+    pub use crate::timeout::TimeoutFuture;
+    pub use crate::trace::TraceFuture;
+}
+
+#[cfg(test)]
+mod testing;

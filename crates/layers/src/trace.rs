@@ -1,0 +1,175 @@
+//! One log line per call, written when the call has ended.
+//!
+//! Without it nobody can tell afterwards who called what, where it went and how it ended. The
+//! line carries client, tool, backend, outcome and latency, never arguments or results; nothing
+//! is formatted, and no name is read, unless somebody listens. It stands at the front of the
+//! router, around fallback and retries: one call, one line. A streamed answer is logged at its
+//! outcome, a call that was given up at its drop.
+//!
+//! Calls (tools, prompts, resources, completion) are told at `info`, lists and other requests
+//! at `debug`, each with its own span at `debug`.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures::Stream;
+use mcp_router_observe::span;
+use mcp_router_protocol::Method;
+use mcp_router_service::{
+    CallError, Event, McpRequest, McpResponse, Outcome, ResponseStream, Trail,
+};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+use tracing::Level;
+use tracing::Span;
+
+mod line;
+
+use line::Line;
+
+/// Logs each call once. At the front of the whole router.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TraceLayer {}
+
+/// A service whose calls are logged; see [`TraceLayer`].
+#[derive(Clone, Debug)]
+pub struct Trace<S> {
+    inner: S,
+}
+
+pin_project! {
+    /// The answer of a [`Trace`].
+    #[derive(Debug)]
+    pub struct TraceFuture<F> {
+        #[pin]
+        inner: F,
+        line: Option<Line>,
+        span: Span,
+    }
+}
+
+struct Traced {
+    inner: ResponseStream,
+    line: Option<Line>,
+    span: Span,
+}
+
+// === impl TraceLayer ===
+
+impl TraceLayer {
+    /// Logs under this crate's target.
+    pub const fn new() -> Self {
+        Self {}
+    }
+}
+
+impl<S> Layer<S> for TraceLayer {
+    type Service = Trace<S>;
+
+    fn layer(&self, inner: S) -> Trace<S> {
+        Trace { inner }
+    }
+}
+
+// === impl Trace ===
+
+impl<S> Service<McpRequest> for Trace<S>
+where
+    S: Service<McpRequest, Response = McpResponse>,
+    S::Error: Into<CallError>,
+{
+    type Response = McpResponse;
+    type Error = CallError;
+    type Future = TraceFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, mut request: McpRequest) -> Self::Future {
+        let line = enabled(&request.method).then(|| {
+            request.context.trail = Trail::recording();
+            Line::start(&request)
+        });
+        let span = match &line {
+            Some(line) if tracing::enabled!(target: "mcp_router_observe::span", Level::DEBUG) => {
+                span::call(line.method(), line.tool(), line.client())
+            }
+            _ => Span::none(),
+        };
+        let inner = span.in_scope(|| self.inner.call(request));
+        TraceFuture { inner, line, span }
+    }
+}
+
+/// Whether the line of a call would be written at all.
+fn enabled(method: &Method) -> bool {
+    if line::is_call(method) {
+        tracing::enabled!(Level::INFO)
+    } else {
+        tracing::enabled!(Level::DEBUG)
+    }
+}
+
+// === impl TraceFuture ===
+
+impl<F, E> Future for TraceFuture<F>
+where
+    F: Future<Output = Result<McpResponse, E>>,
+    E: Into<CallError>,
+{
+    type Output = Result<McpResponse, CallError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let _entered = this.span.enter();
+        let answer = ready!(this.inner.poll(cx)).map_err(Into::into);
+        let Some(mut line) = this.line.take() else {
+            return Poll::Ready(answer);
+        };
+        Poll::Ready(match answer {
+            Ok(McpResponse::Stream(inner)) => {
+                Ok(McpResponse::Stream(ResponseStream::new(Traced {
+                    inner,
+                    line: Some(line),
+                    span: this.span.clone(),
+                })))
+            }
+            Ok(McpResponse::Ready(outcome)) => {
+                line.ended(Ok(&outcome));
+                Ok(McpResponse::Ready(outcome))
+            }
+            Err(error) => {
+                line.ended(Err(&error));
+                Err(error)
+            }
+        })
+    }
+}
+
+// === impl Traced ===
+
+impl Stream for Traced {
+    type Item = Result<Event, CallError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let _entered = this.span.enter();
+        let item = ready!(Pin::new(&mut this.inner).poll_next(cx));
+        let end: Option<Result<&Outcome, &CallError>> = match &item {
+            Some(Ok(Event::Outcome(outcome))) => Some(Ok(outcome)),
+            Some(Err(error)) => Some(Err(error)),
+            _ => None,
+        };
+        if let Some(end) = end
+            && let Some(mut line) = this.line.take()
+        {
+            line.ended(end);
+        }
+        Poll::Ready(item)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! The line itself.
+
+use std::borrow::Cow;
+
+use mcp_router_observe::{field, printable};
+use mcp_router_protocol::Method;
+use mcp_router_service::{CallError, McpRequest, Outcome, Sent, Trail};
+use tokio::time::Instant;
+
+/// Whether a method is a call in the sense of the access log.
+pub(super) fn is_call(method: &Method) -> bool {
+    matches!(
+        method,
+        Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete
+    )
+}
+
+/// What is known at the start of a call; written once, at its end or when dropped before.
+#[derive(Debug)]
+pub(super) struct Line {
+    method: Method,
+    tool: String,
+    client: String,
+    trail: Trail,
+    start: Instant,
+    written: bool,
+}
+
+/// How a call ended, as a word and an optional explanation.
+struct End<'a> {
+    outcome: &'static str,
+    /// A JSON-RPC error's code.
+    code: Option<i64>,
+    /// A failure of the backend or router.
+    error: Option<&'a CallError>,
+}
+
+impl Line {
+    /// Reads the names for the line. A resource's URI is an argument like others: it stays out.
+    pub(super) fn start(request: &McpRequest) -> Self {
+        let foreign = |text: Option<String>| match text {
+            Some(text) => match printable(&text) {
+                Cow::Borrowed(_) => text,
+                Cow::Owned(safe) => safe,
+            },
+            None => String::new(),
+        };
+        Self {
+            method: request.method.clone(),
+            tool: foreign(request.params.name()),
+            client: foreign(request.context.client.name()),
+            trail: request.context.trail.clone(),
+            start: Instant::now(),
+            written: false,
+        }
+    }
+
+    pub(super) fn method(&self) -> Cow<'_, str> {
+        printable(self.method.as_str())
+    }
+
+    pub(super) fn tool(&self) -> &str {
+        &self.tool
+    }
+
+    pub(super) fn client(&self) -> &str {
+        &self.client
+    }
+
+    /// Writes the line.
+    pub(super) fn ended(&mut self, answer: Result<&Outcome, &CallError>) {
+        let (outcome, code, error) = match answer {
+            Ok(Outcome::Complete(_) | Outcome::Accepted) => ("ok", None, None),
+            Ok(Outcome::InputRequired(_)) => ("input_required", None, None),
+            Ok(Outcome::Error(error)) => ("error", Some(error.code()), None),
+            Err(error) => (error.reason.as_str(), None, Some(error)),
+        };
+        self.write(&End {
+            outcome,
+            code,
+            error,
+        });
+    }
+
+    fn write(&mut self, end: &End<'_>) {
+        self.written = true;
+        let (visited, attempts) = self.trail.last();
+        let backend = end.error.and_then(|e| e.backend.clone()).or(visited);
+        let backend = backend.as_ref().map_or("", |b| b.as_str());
+        let latency_ms = self.start.elapsed().as_micros() as f64 / 1000.0;
+        let sent = end.error.map(|e| match e.sent {
+            Sent::Unknown => "unknown",
+            Sent::No | Sent::RejectedUnexecuted => "no",
+        });
+        let error = end.error.map(tracing::field::display);
+        let (tool, client, method) = (&*self.tool, &*self.client, &*self.method());
+        macro_rules! line {
+            ($log:ident) => {
+                tracing::$log!(
+                    { field::CLIENT } = client,
+                    { field::METHOD } = method,
+                    { field::TOOL } = tool,
+                    { field::BACKEND } = backend,
+                    { field::OUTCOME } = end.outcome,
+                    { field::LATENCY_MS } = latency_ms,
+                    { field::ATTEMPTS } = attempts,
+                    code = end.code,
+                    sent,
+                    error,
+                    "call"
+                )
+            };
+        }
+        if is_call(&self.method) {
+            line!(info);
+        } else {
+            line!(debug);
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.written {
+            self.write(&End {
+                outcome: "cancelled",
+                code: None,
+                error: None,
+            });
+        }
+    }
+}

@@ -1,0 +1,196 @@
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use mcp_router_protocol::{RawJson, RawParams};
+use mcp_router_service::{ClientProfile, Reason, Sent};
+use tower::ServiceExt;
+use tower_test::mock;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::*;
+use crate::testing::{Backend, call, into_stream, next, outcome, ready, secs, stream};
+
+/// What was logged while it was the subscriber of this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn at(&self, level: &str) -> tracing::subscriber::DefaultGuard {
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_env_filter(level)
+            .with_writer(self.clone())
+            .finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn has(&self, part: &str) {
+        let text = self.text();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+fn request(name: &str) -> McpRequest {
+    let mut request = call(secs(30));
+    let params = format!(
+        r#"{{"name":{},"arguments":{{"password":"geheim"}}}}"#,
+        RawJson::of(name).as_str()
+    );
+    request.params = RawParams::parse(Some(params.into())).unwrap();
+    request.context.client = Arc::new(ClientProfile {
+        info: Some(RawJson::from_static(r#"{"name":"tester","version":"1"}"#)),
+        ..ClientProfile::default()
+    });
+    request
+}
+
+async fn run(
+    request: McpRequest,
+    answer: impl AsyncFnOnce(&mut Backend),
+) -> Result<McpResponse, CallError> {
+    let (service, mut backend) = mock::pair();
+    let service = TraceLayer::new().layer(service);
+    let (result, ()) = tokio::join!(service.oneshot(request), answer(&mut backend));
+    result
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_one_line_with_names_and_latency_and_without_arguments() {
+    let log = Log::default();
+    let _guard = log.at("info");
+    run(request("search.query"), async |backend| {
+        let (request, respond) = backend.next_request().await.unwrap();
+        request.context.trail.visit(&"search-1".parse().unwrap());
+        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+        respond.send_response(ready());
+    })
+    .await
+    .unwrap();
+    for part in [
+        r#""client":"tester""#,
+        r#""method":"tools/call""#,
+        r#""tool":"search.query""#,
+        r#""backend":"search-1""#,
+        r#""outcome":"ok""#,
+        r#""latency_ms":1500."#,
+        r#""attempts":1"#,
+    ] {
+        log.has(part);
+    }
+    assert!(!log.text().contains("geheim"));
+}
+
+#[tokio::test]
+async fn a_failure_is_told_with_its_reason_and_backend() {
+    let log = Log::default();
+    let _guard = log.at("info");
+    let failed = run(request("a.b"), async |backend| {
+        let (_, respond) = backend.next_request().await.unwrap();
+        let error = CallError::new(Reason::BackendLost, Sent::Unknown);
+        respond.send_error(error.on(&"a-1".parse().unwrap()));
+    });
+    failed.await.unwrap_err();
+    log.has(r#""outcome":"backend_lost""#);
+    log.has(r#""backend":"a-1""#);
+    log.has(r#""sent":"unknown""#);
+}
+
+#[tokio::test]
+async fn a_stream_is_told_at_its_outcome_and_not_before() {
+    let log = Log::default();
+    let _guard = log.at("info");
+    let (feed, streamed, _alive) = stream();
+    let answer = run(request("a.b"), async |backend| {
+        let (_, respond) = backend.next_request().await.unwrap();
+        respond.send_response(streamed);
+    });
+    let mut events = into_stream(answer.await.unwrap());
+    assert_eq!(log.text(), "");
+    feed.send(outcome()).unwrap();
+    next(&mut events).await.unwrap().unwrap();
+    drop(events);
+    log.has(r#""outcome":"ok""#);
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_is_told_as_cancelled() {
+    let log = Log::default();
+    let _guard = log.at("info");
+    let (_feed, streamed, _alive) = stream();
+    let answer = run(request("a.b"), async |backend| {
+        let (_, respond) = backend.next_request().await.unwrap();
+        respond.send_response(streamed);
+    });
+    drop(answer.await.unwrap());
+    log.has(r#""outcome":"cancelled""#);
+}
+
+#[tokio::test]
+async fn b36_a_hostile_name_stays_one_line() {
+    let log = Log::default();
+    let _guard = log.at("info");
+    run(request("a\n\u{1b}[31mb\u{202e}"), async |backend| {
+        let (_, respond) = backend.next_request().await.unwrap();
+        respond.send_response(ready());
+    })
+    .await
+    .unwrap();
+    log.has(r"a\\u{a}\\u{1b}[31mb\\u{202e}");
+}
+
+#[tokio::test]
+async fn nothing_is_read_when_nobody_listens() {
+    let log = Log::default();
+    let _guard = log.at("warn");
+    run(request("a.b"), async |backend| {
+        let (request, respond) = backend.next_request().await.unwrap();
+        request.context.trail.visit(&"a-1".parse().unwrap());
+        assert_eq!(request.context.trail.last(), (None, 0));
+        respond.send_response(ready());
+    })
+    .await
+    .unwrap();
+    assert_eq!(log.text(), "");
+}
+
+#[tokio::test]
+async fn lists_are_told_at_debug() {
+    let log = Log::default();
+    let _guard = log.at("debug");
+    let mut list = request("x");
+    list.method = Method::ToolsList;
+    list.params = RawParams::default();
+    run(list, async |backend| {
+        let (_, respond) = backend.next_request().await.unwrap();
+        respond.send_response(ready());
+    })
+    .await
+    .unwrap();
+    log.has(r#""level":"DEBUG""#);
+    log.has(r#""method":"tools/list""#);
+}
