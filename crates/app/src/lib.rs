@@ -1,2 +1,4 @@
-//! Configuration to running router: connects, stacks, listens, drains
+//! Configuration to running router: connects, stacks, listens, drains.
 #![forbid(unsafe_code)]
+
+pub mod demo;
