@@ -219,3 +219,21 @@ async fn completions_go_to_the_owner_of_the_reference() {
         Err(code::INVALID_PARAMS)
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn r17_answers_to_one_client_are_never_served_to_another() {
+    let (mock, backend) = Mock::backend("db", &["t"]);
+    mock.list(ItemKind::Resource, &[&["config://me"]]);
+    let router = router(Router::builder().backend(backend));
+    router.ready().await;
+    for client in ["a", "b"] {
+        let private = json!({
+            "contents": [{ "uri": "config://me", "text": client }],
+            "ttlMs": 60_000, "cacheScope": "private",
+        });
+        mock.answer(Answer::Result(private));
+        let read = ask(&router, Method::ResourcesRead, json!({ "uri": "db+config://me" })).await;
+        assert_eq!(read.unwrap()["contents"][0]["text"], client);
+    }
+    assert_eq!(mock.calls().len(), 2, "each read reaches the backend");
+}
