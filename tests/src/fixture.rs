@@ -36,6 +36,8 @@ mod message;
 mod methods;
 mod state;
 mod stdio;
+#[cfg(test)]
+mod tests;
 mod tools;
 
 use std::sync::Arc;
