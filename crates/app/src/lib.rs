@@ -1,4 +1,4 @@
 //! Configuration to running router: connects, stacks, listens, drains.
 #![forbid(unsafe_code)]
 
-pub mod demo;
+mod demo;

@@ -1,131 +1,108 @@
-//! The demo's `text` namespace: tools, a resource, a template and a prompt with completion, by a
-//! primary and a secondary.
+//! The backend `text`: small tools on text and numbers.
 
-use mcp_router_protocol::{Method, RawParams};
-use serde_json::{Value, json};
+use mcp_router_protocol::name;
+use mcp_router_service::McpResponse;
+use serde::Deserialize;
 
-use super::server::{Offer, Run, Tool};
+use super::offer::{Answer, Call, Offer, now, tool_error, tool_text, tool_value};
 
-const GREETINGS: [&str; 4] = ["friendly", "formal", "french", "frugal"];
+pub(super) struct Text;
 
-pub(super) static PRIMARY: Offer = Offer {
-    role: "primary",
-    instructions: "Works with short texts.",
-    tools: &[ECHO, ADD, SLUGIFY, WHO, FAIL, TAKE_DOWN],
-    other,
-};
+const MOODS: &[&str] = &["calm", "cheerful", "curious", "melancholic"];
 
-/// Offers the same, but cannot be taken down.
-pub(super) static SECONDARY: Offer = Offer {
-    role: "secondary",
-    instructions: "",
-    tools: &[ECHO, ADD, SLUGIFY, WHO, FAIL],
-    other,
-};
+const README: &str = "This resource comes from the demo backend of mcp-router. Your own servers \
+    take its place as soon as you start the router with a file.";
 
-const ECHO: Tool = Tool {
-    name: "echo",
-    description: "Answers with the same text.",
-    properties: || json!({ "text": { "type": "string" } }),
-    run: Run::Now(|_, arguments| Ok(string(arguments, "text")?.to_owned())),
-};
+impl Offer for Text {
+    fn lists(&self) -> &'static str {
+        include_str!("text.json")
+    }
 
-const ADD: Tool = Tool {
-    name: "add",
-    description: "Adds two numbers.",
-    properties: || json!({ "a": { "type": "number" }, "b": { "type": "number" } }),
-    run: Run::Now(|_, arguments| {
-        let number = |name: &str| {
-            arguments[name]
-                .as_f64()
-                .ok_or_else(|| format!("`{name}` must be a number"))
+    fn tool(&self, name: &str, call: Call) -> Option<Answer> {
+        let result = match name {
+            "echo" => echo(&call),
+            "add" => add(&call),
+            "slugify" => slugify(&call),
+            "count_words" => count_words(&call),
+            "fail" => Ok(tool_error("This tool always fails, so that you see how.")),
+            _ => return None,
         };
-        Ok((number("a")? + number("b")?).to_string())
-    }),
-};
+        Some(now(result.unwrap_or_else(|invalid| invalid)))
+    }
 
-const SLUGIFY: Tool = Tool {
-    name: "slugify",
-    description: "Turns a text into a part of a URL.",
-    properties: || json!({ "text": { "type": "string" } }),
-    run: Run::Now(|_, arguments| {
-        let words = string(arguments, "text")?.split(|c: char| !c.is_alphanumeric());
-        let words: Vec<_> = words
-            .filter(|w| !w.is_empty())
-            .map(str::to_lowercase)
-            .collect();
-        Ok(words.join("-"))
-    }),
-};
+    fn prompt(&self, name: &str, call: &Call) -> Option<String> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Haiku {
+            topic: Option<String>,
+            mood: Option<String>,
+        }
+        // A prompt with strange arguments is the same prompt without them.
+        let haiku = call.arguments.read_owned::<Haiku>().unwrap_or_default();
+        let topic = haiku.topic.as_deref().unwrap_or("routing");
+        let mood = haiku.mood.as_deref().unwrap_or(MOODS[0]);
+        (name == "haiku").then(|| format!("Write a {mood} haiku about {topic}."))
+    }
 
-const WHO: Tool = Tool {
-    name: "who",
-    description: "Tells which of the two servers of this namespace answers.",
-    properties: || json!({}),
-    run: Run::Now(|offer, _| Ok(offer.role.to_owned())),
-};
+    fn resource(&self, uri: &str) -> Option<String> {
+        if uri == "demo://readme" {
+            return Some(README.to_owned());
+        }
+        let name = uri.strip_prefix("demo://greeting/")?;
+        (!name.is_empty()).then(|| format!("Hello, {name}!"))
+    }
 
-const FAIL: Tool = Tool {
-    name: "fail",
-    description: "Fails, to show what that looks like.",
-    properties: || json!({}),
-    run: Run::Now(|_, _| Err("this tool always fails".to_owned())),
-};
-
-const TAKE_DOWN: Tool = Tool {
-    name: "take_down",
-    description: "Takes the primary server away for some seconds, to show what the router does.",
-    properties: || json!({ "seconds": { "type": "integer", "minimum": 1, "maximum": 600 } }),
-    run: Run::TakeDown,
-};
-
-fn string<'a>(arguments: &'a Value, name: &str) -> Result<&'a str, String> {
-    arguments[name]
-        .as_str()
-        .ok_or_else(|| format!("`{name}` must be a text"))
+    fn values(&self, argument: &str) -> &'static [&'static str] {
+        match argument {
+            "mood" => MOODS,
+            "name" => &["Ada", "Alan", "Grace", "Linus"],
+            _ => &[],
+        }
+    }
 }
 
-fn other(method: &Method, params: &RawParams) -> Option<Value> {
-    let style = || params.arguments().and_then(|a| a.get_str("style"));
-    Some(match method {
-        Method::PromptsList => json!({ "prompts": [{
-            "name": "greet",
-            "description": "Writes a greeting in a style.",
-            "arguments": [{ "name": "style", "description": "How to greet.", "required": true }],
-        }] }),
-        Method::PromptsGet => {
-            let text = format!("Write a {} greeting.", style().unwrap_or_default());
-            json!({ "messages": [{ "role": "user", "content": { "type": "text", "text": text } }] })
-        }
-        Method::Complete => {
-            let typed = params
-                .get("argument")
-                .and_then(|a| a.get_str("value"))
-                .unwrap_or_default();
-            let values: Vec<_> = GREETINGS.iter().filter(|g| g.starts_with(&typed)).collect();
-            json!({ "completion": { "values": values, "total": values.len(), "hasMore": false } })
-        }
-        Method::ResourcesList => json!({ "resources": [{
-            "uri": "demo://readme", "name": "readme", "mimeType": "text/plain",
-            "description": "What this demo shows.",
-        }] }),
-        Method::ResourceTemplatesList => json!({ "resourceTemplates": [{
-            "uriTemplate": "demo://greeting/{name}", "name": "greeting",
-            "description": "A greeting for somebody.",
-        }] }),
-        Method::ResourcesRead => {
-            let uri = params.uri().unwrap_or_default();
-            let text = match uri.strip_prefix("demo://") {
-                Some("readme") => README.to_owned(),
-                Some(path) => format!("Hello, {}!", path.strip_prefix("greeting/")?),
-                None => return None,
-            };
-            json!({ "contents": [{ "uri": uri, "mimeType": "text/plain", "text": text }] })
-        }
-        _ => return None,
+#[derive(Deserialize)]
+struct OneText {
+    text: String,
+}
+
+type Result = std::result::Result<McpResponse, McpResponse>;
+
+fn echo(call: &Call) -> Result {
+    Ok(tool_text(&call.read::<OneText>()?.text))
+}
+
+fn add(call: &Call) -> Result {
+    #[derive(Deserialize)]
+    struct Add {
+        a: f64,
+        b: f64,
+    }
+    #[derive(serde::Serialize)]
+    struct Sum {
+        sum: f64,
+    }
+    let Add { a, b } = call.read()?;
+    Ok(tool_value(&Sum { sum: a + b }))
+}
+
+fn slugify(call: &Call) -> Result {
+    let OneText { text } = call.read()?;
+    Ok(match name::slug(&text) {
+        Some(slug) => tool_text(slug.as_str()),
+        None => tool_error("There is no letter or digit in this text to make a slug of."),
     })
 }
 
-const README: &str = "Two namespaces behind one endpoint. Call text.who, then text.take_down with \
-{\"seconds\": 30}, then text.who again: the secondary answers until the primary is back. \
-list_backends shows what the router knows meanwhile.";
+fn count_words(call: &Call) -> Result {
+    #[derive(serde::Serialize)]
+    struct Count {
+        words: usize,
+        characters: usize,
+    }
+    let OneText { text } = call.read()?;
+    Ok(tool_value(&Count {
+        words: text.split_whitespace().count(),
+        characters: text.chars().count(),
+    }))
+}
