@@ -1,0 +1,25 @@
+//! HTTP backends: streamable HTTP of both eras, and HTTP+SSE of 2024-11-05.
+
+mod params;
+
+use futures::FutureExt;
+use mcp_router_service::{CallError, McpRequest, McpService, Reason, Sent};
+
+pub use params::{HttpBackendParams, HttpTransport, InvalidUrl, SessionMode};
+
+use crate::client::Connected;
+use crate::client::events::Events;
+
+/// Starts the edge of one HTTP backend. Call it inside a runtime.
+pub fn http(params: HttpBackendParams) -> Connected {
+    let (_, events) = Events::channel();
+    let service = tower::service_fn(move |_: McpRequest| {
+        let error = CallError::new(Reason::ConnectFailed, Sent::No).on(&params.name);
+        futures::future::ready(Err(error))
+    });
+    Connected {
+        service: McpService::new(service),
+        events,
+        close: Box::new(|| futures::future::ready(()).boxed()),
+    }
+}
