@@ -36,7 +36,9 @@ mod stdio;
 
 use std::fmt::Write as _;
 
-pub use self::binary::binary;
+use serde_json::Value;
+
+pub use self::binary::{binary, fixture_program};
 pub use self::client::{BoxError, HttpClient, Reply, Streaming};
 pub use self::legacy::LegacySession;
 pub use self::logs::Logs;
@@ -60,4 +62,17 @@ pub fn config<N: AsRef<str>, U: AsRef<str>>(backends: impl IntoIterator<Item = (
         );
     }
     text
+}
+
+/// One more entry for [`config`]: the fixture as a child process, started with these arguments of
+/// `fixture stdio`, under a namespace of its own name.
+#[must_use]
+pub fn child_entry(name: &str, args: &[&str]) -> String {
+    let program = Value::from(fixture_program().to_string_lossy());
+    let args: Vec<_> = std::iter::once("stdio")
+        .chain(args.iter().copied())
+        .collect();
+    let args = Value::from(args);
+    // JSON is YAML, quotes and all.
+    format!("  - {{ name: {name}, namespace: {name}, command: {program}, args: {args} }}\n")
 }

@@ -16,17 +16,34 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
+/// The path of the fixture, to be started as a child process of a router.
+///
+/// # Panics
+/// If it is not beside this program, where `cargo test` puts it for integration tests.
+#[must_use]
+pub fn fixture_program() -> PathBuf {
+    let path = beside().join("fixture");
+    assert!(path.exists(), "no program at {}", path.display());
+    path
+}
+
 fn folder() -> PathBuf {
     if let Some(given) = std::env::var_os("MCP_ROUTER_BIN_DIR") {
         return given.into();
     }
+    let folder = beside();
+    // A stale program would pass or fail for reasons that are no longer in the sources.
+    build(&folder);
+    folder
+}
+
+/// The folder that cargo puts programs into, for the profile of this one.
+fn beside() -> PathBuf {
     let own = std::env::current_exe().expect("the path of this program");
     let mut folder = own.parent().expect("a program is in a folder");
     if folder.ends_with("deps") || folder.ends_with("examples") {
         folder = folder.parent().expect("cargo's layout");
     }
-    // A stale program would pass or fail for reasons that are no longer in the sources.
-    build(folder);
     folder.to_owned()
 }
 

@@ -1,0 +1,98 @@
+//! What the router costs: requests per second, added latency, CPU and memory, and what one bad
+//! backend costs the good ones.
+//!
+//! Backend, router and load generator are processes of their own, as they are in life; what is
+//! measured in one process measures its scheduler. Where `taskset` is found and there are two
+//! cores, the router has core 0 for itself and everything else shares core 1. The same load goes
+//! to the backend directly and, where it is installed, through nginx: the difference is the cost
+//! of the router, the distance from nginx is what MCP costs over plain HTTP.
+
+mod cost;
+mod isolation;
+mod load;
+mod machine;
+mod process;
+mod table;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::fixture::command::Command as FixtureCommand;
+
+/// Measures the router; see docs/benchmarks.md.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+pub struct Command {
+    #[command(subcommand)]
+    mode: Option<Mode>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Subcommand)]
+enum Mode {
+    /// What the router costs per request (the default)
+    Cost,
+    /// What three bad backends of fifty cost the others
+    Isolation,
+    /// Generates load and prints its figures as JSON
+    #[command(hide = true)]
+    Load(load::Load),
+    /// Serves as the backend
+    #[command(hide = true)]
+    Fixture(FixtureCommand),
+}
+
+#[derive(Args, Clone, Debug)]
+struct Options {
+    /// How often each figure is taken; the median is printed
+    #[arg(long, global = true, default_value_t = 3)]
+    rounds: usize,
+    /// Seconds of load for each figure
+    #[arg(long, global = true, default_value_t = 2.0)]
+    seconds: f64,
+    /// Only scenarios whose name contains this
+    #[arg(long, global = true, default_value = "")]
+    only: String,
+    /// Leave nginx out
+    #[arg(long, global = true)]
+    no_nginx: bool,
+}
+
+impl Options {
+    fn time(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
+}
+
+impl Command {
+    /// Runs what was asked for. The exit code is a failure if a promise was measured as broken.
+    ///
+    /// # Panics
+    /// If a process that it needs cannot be started or measured.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        match self.mode {
+            Some(Mode::Fixture(fixture)) => return fixture.run(),
+            Some(Mode::Load(load)) => return load.run(),
+            Some(Mode::Cost | Mode::Isolation) | None => {}
+        }
+        if cfg!(debug_assertions) {
+            table::print("Not a release build: these figures say nothing.");
+        }
+        machine::pin_self();
+        table::print(&machine::describe());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            match self.mode {
+                Some(Mode::Isolation) => isolation::run(&self.options).await,
+                _ => cost::run(&self.options).await,
+            }
+        })
+    }
+}
