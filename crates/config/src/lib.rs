@@ -1,2 +1,33 @@
-//! Text in, valid configuration out, each complaint with its line
+//! Text in, valid configuration out, each complaint with its line.
+//!
+//! A router that starts with half of a configuration fails later, far from the mistake. Here a
+//! file, an environment and flags become one [`Config`] that cannot be wrong, or a list of
+//! everything that is: [`load`] is the way in, and nothing else makes a `Config`.
+//!
+//! What this crate does not know: sockets, processes, async. It reads the files that it is told to
+//! read, and writes none.
 #![forbid(unsafe_code)]
+
+mod build;
+mod check;
+mod find;
+mod host;
+mod interpolate;
+mod load;
+mod model;
+mod print;
+mod raw;
+mod report;
+mod schema;
+mod variables;
+mod yaml;
+
+pub use load::{Flags, LoadInput, Loaded, load, without_file};
+pub use model::{
+    BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint, HttpTransport, Limits,
+    LogFormat, PoolConfig, RetryConfig, Route, RoutingConfig, ServerConfig, SessionMode,
+    UnknownLogFormat,
+};
+pub use report::{Complaint, ConfigErrors, Finding, Place, Warning};
+pub use schema::schema;
+pub use variables::{Environment, VARIABLES, Variable};

@@ -1,0 +1,153 @@
+//! From keys that exist to settings that make sense together.
+//!
+//! The check of the file has seen each key alone. What it cannot see is judged here: names that
+//! must be unique or must exist, keys that exclude each other, texts that must be URLs or patterns.
+
+mod backend;
+mod backends;
+mod endpoint;
+mod later;
+mod server;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::load::Flags;
+use crate::model::{Config, RetryConfig, RoutingConfig};
+use crate::raw::{RawFile, RawRouting, RawStrategy};
+use crate::report::{Complaint, Finding, Notes};
+use crate::variables::{Environment, Said};
+use crate::yaml::{Path, Places};
+use mcp_router_routing::Strategy;
+
+/// What building needs to know, and where it says what is wrong.
+pub(crate) struct Site<'a> {
+    pub(crate) places: &'a Places,
+    /// Values that came from variables or files: never printed.
+    pub(crate) filled: &'a HashSet<Path>,
+    pub(crate) env: &'a Environment,
+    pub(crate) said: &'a Said,
+    pub(crate) notes: &'a mut Notes,
+}
+
+/// The whole configuration. Whether it may be used, the notes say.
+pub(crate) fn build(raw: RawFile, flags: &Flags, site: &mut Site<'_>) -> Config {
+    let routing = routing(raw.routing.unwrap_or_default(), site);
+    let server = server::server(raw.server.unwrap_or_default(), flags, site);
+    later::alerts(raw.alerts.unwrap_or_default(), site);
+    later::registration(&raw.registration.unwrap_or_default(), site);
+    let backends = backends::backends(raw.backends, raw.mcp_servers, raw.servers, site);
+    Config {
+        server,
+        routing,
+        backends,
+    }
+}
+
+fn routing(raw: RawRouting, site: &mut Site<'_>) -> RoutingConfig {
+    let path = Path::root().key("routing");
+    if let Some(RawStrategy::Path | RawStrategy::Fallback) = raw.default_strategy {
+        site.not_implemented(&path.key("default_strategy"), None);
+    }
+    let separator = raw.namespace_separator.unwrap_or_else(|| ".".to_owned());
+    if separator != "." {
+        site.not_implemented(&path.key("namespace_separator"), None);
+    }
+    let said = site.said;
+    let retry = raw.retry.unwrap_or_default();
+    RoutingConfig {
+        default_strategy: said
+            .default_strategy
+            .or(raw.default_strategy.map(strategy))
+            .unwrap_or_default(),
+        enable_namespace_prefixing: said
+            .namespaces
+            .or(raw.enable_namespace_prefixing)
+            .unwrap_or(true),
+        namespace_separator: separator,
+        cache_ttl: said
+            .cache_ttl
+            .or(seconds(raw.capability_cache_ttl_seconds))
+            .unwrap_or(Duration::from_secs(300)),
+        request_timeout: said
+            .request_timeout
+            .or(seconds(raw.request_timeout_seconds))
+            .unwrap_or(Duration::from_secs(30)),
+        startup_wait: seconds(raw.startup_wait_seconds),
+        retry: RetryConfig {
+            max_attempts: said.max_attempts.or(retry.max_attempts).unwrap_or(3),
+            backoff_multiplier: said
+                .backoff_multiplier
+                .or(retry.backoff_multiplier)
+                .unwrap_or(2.0),
+            max_backoff: said
+                .max_backoff
+                .or(seconds(retry.max_backoff_seconds))
+                .unwrap_or(Duration::from_secs(10)),
+        },
+    }
+}
+
+fn strategy(raw: RawStrategy) -> Strategy {
+    match raw {
+        RawStrategy::Path => Strategy::Path,
+        RawStrategy::Capability => Strategy::Capability,
+        RawStrategy::Fallback => Strategy::Fallback,
+    }
+}
+
+/// Seconds whose range the check of the file has seen.
+fn seconds(seconds: Option<f64>) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds?).ok()
+}
+
+// === impl Site ===
+
+impl Site<'_> {
+    /// Complains about the value at `path`.
+    fn wrong(&mut self, path: &Path, problem: impl std::fmt::Display) {
+        let complaint = Complaint::new(format!("{path} {problem}"));
+        self.notes.complain(complaint.at(self.places.place(path)));
+    }
+
+    /// Complains about the key at `path`.
+    fn wrong_key(&mut self, path: &Path, problem: impl std::fmt::Display) {
+        let complaint = Complaint::new(format!("{path} {problem}"));
+        self.notes
+            .complain(complaint.at(self.places.key_place(path)));
+    }
+
+    /// Complains that the value at `path` is missing, unless one was there and was wrong.
+    fn missing(&mut self, path: &Path, problem: impl std::fmt::Display) {
+        if !self.notes.bad.contains(path) {
+            self.wrong(path, problem);
+        }
+    }
+
+    /// Parses the text at `path`; what it is not, is a complaint.
+    fn parse<T>(&mut self, path: &Path, text: &str) -> Option<T>
+    where
+        T: std::str::FromStr<Err: std::fmt::Display>,
+    {
+        match text.parse() {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.wrong(path, format_args!("is not valid: {problem}"));
+                None
+            }
+        }
+    }
+
+    /// A key whose value asks for what cannot be done yet. Of a backend, `path` goes from there.
+    fn not_implemented(&mut self, path: &Path, backend: Option<(&Path, &str)>) {
+        let key = match backend {
+            Some((top, _)) => path.below(top),
+            None => path.to_string(),
+        };
+        self.notes.not_implemented.push(Finding {
+            key,
+            backend: backend.map(|(_, name)| name.to_owned()),
+            place: self.places.key_place(path),
+        });
+    }
+}

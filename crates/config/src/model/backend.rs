@@ -1,0 +1,206 @@
+//! One backend.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{HeaderName, Uri};
+use mcp_router_health::{BreakerParams, ProbeParams};
+use mcp_router_protocol::name::{BackendName, Namespace};
+use mcp_router_routing::{RoutePattern, Strategy};
+use secrecy::SecretString;
+
+/// One backend, ready to be built.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BackendConfig {
+    /// Unique.
+    pub name: BackendName,
+    /// May be shared with other backends.
+    pub namespace: Namespace,
+    /// Lower is tried first; ties in file order.
+    pub priority: u32,
+    /// `false`: listed by management tools, otherwise left alone.
+    pub auto_start: bool,
+    /// Where it is.
+    pub endpoint: EndpointConfig,
+    /// One attempt; `None`: [`RoutingConfig::request_timeout`](super::RoutingConfig).
+    pub timeout: Option<Duration>,
+    /// Calls at once; at least 1.
+    pub max_concurrency: Option<usize>,
+    /// Whose upstream session a call uses.
+    pub session: SessionMode,
+    /// How it is probed.
+    pub probe: ProbeParams,
+    /// When it is left alone.
+    pub breaker: BreakerParams,
+    /// The first whose pattern matches a tool decides its strategy.
+    pub routes: Vec<Route>,
+}
+
+/// Where a backend is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EndpointConfig {
+    /// A server to connect to.
+    Http(HttpEndpoint),
+    /// A process to start, spoken to over its stdin and stdout.
+    Command(CommandEndpoint),
+}
+
+/// A server to connect to.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct HttpEndpoint {
+    /// `http` or `https`, with a host and without credentials.
+    pub url: Uri,
+    /// Which transport to speak.
+    pub transport: HttpTransport,
+    /// Sent with every request. Values are valid header values.
+    pub headers: Vec<(HeaderName, SecretString)>,
+    /// Bounds on its connections.
+    pub pool: PoolConfig,
+}
+
+/// Which of MCP's HTTP transports to speak.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum HttpTransport {
+    /// Find out and remember.
+    #[default]
+    Auto,
+    /// Streamable HTTP, every revision of it.
+    StreamableHttp,
+    /// HTTP+SSE, as in 2024-11-05.
+    Sse,
+}
+
+/// Bounds on the connections to one server.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct PoolConfig {
+    /// Connections open at once; at least 1.
+    pub max_connections: Option<usize>,
+    /// How long an idle connection is kept.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// A process to start. Never through a shell.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct CommandEndpoint {
+    /// What to run, looked up in `PATH` unless it has a slash.
+    pub program: String,
+    /// Its arguments. May hold secrets: never log them.
+    pub args: Vec<String>,
+    /// Variables beside those that every child gets.
+    pub env: Vec<(String, SecretString)>,
+    /// Where to run; `None`: where the router runs.
+    pub cwd: Option<PathBuf>,
+    /// Which arguments came from a variable or a file, so must not be printed.
+    pub(crate) hidden_args: Vec<bool>,
+}
+
+/// Whose upstream session a call uses.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SessionMode {
+    /// Its own for each legacy client on legacy HTTP, otherwise the shared one.
+    #[default]
+    Auto,
+    /// One for all clients.
+    Shared,
+    /// One for each client session.
+    PerClient,
+}
+
+/// What to do with the tools whose names match.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Route {
+    /// On the backend's own tool name.
+    pub pattern: RoutePattern,
+    /// How this backend is judged for them; `None`: the default strategy.
+    pub strategy: Option<Strategy>,
+    /// Who is asked next: a backend that exists.
+    pub fallback_to: Option<BackendName>,
+}
+
+// === impl EndpointConfig ===
+
+impl EndpointConfig {
+    /// Whether the router starts it as a process.
+    pub fn is_command(&self) -> bool {
+        matches!(self, Self::Command(_))
+    }
+}
+
+// === impl HttpEndpoint ===
+
+impl HttpEndpoint {
+    /// The URL for people: values in its query are hidden.
+    pub fn display_url(&self) -> String {
+        let shown = self.url.to_string();
+        match shown.split_once('?') {
+            Some((base, _)) => format!("{base}?***"),
+            None => shown,
+        }
+    }
+}
+
+impl fmt::Debug for HttpEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpEndpoint")
+            .field("url", &self.display_url())
+            .field("transport", &self.transport)
+            .field("headers", &self.headers)
+            .field("pool", &self.pool)
+            .finish()
+    }
+}
+
+// === impl HttpTransport ===
+
+impl HttpTransport {
+    /// The word for it in a file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::StreamableHttp => "streamable_http",
+            Self::Sse => "sse",
+        }
+    }
+}
+
+// === impl CommandEndpoint ===
+
+impl CommandEndpoint {
+    /// The arguments for people: those that came from a variable or a file are `***`.
+    pub fn display_args(&self) -> impl Iterator<Item = &str> {
+        let hidden = self.hidden_args.iter().chain(std::iter::repeat(&true));
+        let pairs = self.args.iter().zip(hidden);
+        pairs.map(|(arg, hidden)| if *hidden { "***" } else { arg.as_str() })
+    }
+}
+
+impl fmt::Debug for CommandEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandEndpoint")
+            .field("program", &self.program)
+            .field("args", &self.display_args().collect::<Vec<_>>())
+            .field("env", &self.env)
+            .field("cwd", &self.cwd)
+            .finish()
+    }
+}
+
+// === impl SessionMode ===
+
+impl SessionMode {
+    /// The word for it in a file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Shared => "shared",
+            Self::PerClient => "per_client",
+        }
+    }
+}

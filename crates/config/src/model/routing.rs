@@ -1,0 +1,37 @@
+//! Settings that hold for every backend.
+
+use std::time::Duration;
+
+use mcp_router_routing::Strategy;
+
+/// What holds for every backend.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RoutingConfig {
+    /// The strategy of a tool that no route of its backend matches.
+    pub default_strategy: Strategy,
+    /// Whether exposed names carry the namespace of their backend.
+    pub enable_namespace_prefixing: bool,
+    /// What stands between namespace and name.
+    pub namespace_separator: String,
+    /// Longest age of a cached list.
+    pub cache_ttl: Duration,
+    /// One attempt at a backend that sets no time of its own.
+    pub request_timeout: Duration,
+    /// How long the first list waits for backends; `None`: the binary's own default.
+    pub startup_wait: Option<Duration>,
+    /// How often a call is tried, and how long is waited between.
+    pub retry: RetryConfig,
+}
+
+/// How often a call is tried at one backend.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RetryConfig {
+    /// Attempts at one backend, the first included; at least 1.
+    pub max_attempts: u32,
+    /// Factor from one wait to the next; at least 1.
+    pub backoff_multiplier: f64,
+    /// Longest wait; zero repeats at once.
+    pub max_backoff: Duration,
+}

@@ -1,0 +1,229 @@
+//! The configuration as it is understood, for people.
+//!
+//! What a file leaves out and what the environment overrides cannot be seen in the file. This is
+//! the whole, in the file's own words, with every secret as `***`.
+
+use std::time::Duration;
+
+use serde_yaml::{Mapping, Value};
+
+use crate::model::{
+    BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint, Limits, Route,
+    RoutingConfig, ServerConfig,
+};
+
+/// Stands for a secret.
+const HIDDEN: &str = "***";
+
+impl Config {
+    /// As YAML. Settings that the environment alone can make are under `environment`.
+    ///
+    /// # Panics
+    /// Never: the tree is made of texts, numbers and switches.
+    pub fn to_yaml(&self) -> String {
+        serde_yaml::to_string(&self.resolved()).unwrap_or_default()
+    }
+
+    /// As JSON, the same as [`to_yaml`](Self::to_yaml).
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(&self.resolved()).unwrap_or_default()
+    }
+
+    fn resolved(&self) -> Value {
+        let backends: Vec<Value> = self.backends.iter().map(backend).collect();
+        Section::new()
+            .set("environment", environment(&self.server))
+            .set("server", server(&self.server))
+            .set("routing", routing(&self.routing))
+            .set("backends", backends)
+            .done()
+    }
+}
+
+/// A map in the order in which it is written.
+struct Section(Mapping);
+
+impl Section {
+    fn new() -> Self {
+        Self(Mapping::new())
+    }
+
+    fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.0.insert(key.into(), value.into());
+        self
+    }
+
+    fn maybe(self, key: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.set(key, value),
+            None => self,
+        }
+    }
+
+    fn done(self) -> Value {
+        Value::Mapping(self.0)
+    }
+}
+
+fn environment(server: &ServerConfig) -> Value {
+    Section::new()
+        .set("MCP_SERVER_NAME", server.name.as_str())
+        .set("MCP_HOST", server.host.as_str())
+        .set("MCP_PORT", server.port)
+        .maybe(
+            "MCP_LOG_FORMAT",
+            server.log_format.map(|format| format.to_string()),
+        )
+        .set("MCP_CONFIG_WATCH", server.watch)
+        .set("MCP_ALLOW_REGISTRATION", server.allow_registration)
+        .done()
+}
+
+fn server(server: &ServerConfig) -> Value {
+    let keys: Vec<Value> = server.session_keys.iter().map(|_| HIDDEN.into()).collect();
+    let drain = Section::new().set("serve_seconds", seconds(server.drain_serve));
+    Section::new()
+        .set("allowed_hosts", list(&server.allowed_hosts))
+        .set("allowed_origins", list(&server.allowed_origins))
+        .set("drain_seconds", seconds(server.drain))
+        .set("drain", drain.done())
+        .set("stale_ttl_seconds", seconds(server.stale_ttl))
+        .set("session_keys", keys)
+        .set("limits", limits(&server.limits))
+        .done()
+}
+
+fn limits(limits: &Limits) -> Value {
+    let all = [
+        ("max_connections", limits.max_connections),
+        ("max_in_flight", limits.max_in_flight),
+        (
+            "max_in_flight_per_backend",
+            limits.max_in_flight_per_backend,
+        ),
+        ("max_in_flight_per_child", limits.max_in_flight_per_child),
+        ("max_queue_per_backend", limits.max_queue_per_backend),
+        ("max_streams", limits.max_streams),
+        ("max_streams_per_session", limits.max_streams_per_session),
+        ("max_sessions", limits.max_sessions),
+        ("max_request_bytes", limits.max_request_bytes),
+        ("max_answer_bytes", limits.max_answer_bytes),
+        ("max_header_bytes", limits.max_header_bytes),
+        ("max_headers", limits.max_headers),
+        ("max_batch_items", limits.max_batch_items),
+        ("page_size", limits.page_size),
+        ("max_items_per_backend", limits.max_items_per_backend),
+        ("max_pages_per_list", limits.max_pages_per_list),
+        ("max_stream_messages", limits.max_stream_messages),
+        ("max_stream_bytes", limits.max_stream_bytes),
+    ];
+    let set = |section: Section, (key, limit)| Section::maybe(section, key, count(limit));
+    all.into_iter().fold(Section::new(), set).done()
+}
+
+fn routing(routing: &RoutingConfig) -> Value {
+    let retry = Section::new()
+        .set("max_attempts", routing.retry.max_attempts)
+        .set("backoff_multiplier", routing.retry.backoff_multiplier)
+        .set("max_backoff_seconds", seconds(routing.retry.max_backoff));
+    Section::new()
+        .set("default_strategy", routing.default_strategy.as_str())
+        .set(
+            "enable_namespace_prefixing",
+            routing.enable_namespace_prefixing,
+        )
+        .set("namespace_separator", routing.namespace_separator.as_str())
+        .set("capability_cache_ttl_seconds", seconds(routing.cache_ttl))
+        .set("request_timeout_seconds", seconds(routing.request_timeout))
+        .maybe("startup_wait_seconds", routing.startup_wait.map(seconds))
+        .set("retry", retry.done())
+        .done()
+}
+
+fn backend(backend: &BackendConfig) -> Value {
+    let section = Section::new()
+        .set("name", backend.name.as_str())
+        .set("namespace", backend.namespace.as_str());
+    let section = match &backend.endpoint {
+        EndpointConfig::Http(endpoint) => http(section, endpoint),
+        EndpointConfig::Command(endpoint) => command(section, endpoint),
+    };
+    let probe = &backend.probe;
+    let health = Section::new()
+        .set("enabled", probe.enabled())
+        .set("interval_seconds", seconds(probe.interval()))
+        .set("timeout_seconds", seconds(probe.timeout()))
+        .maybe("endpoint", probe.endpoint())
+        .set("method", probe.method().as_str());
+    let breaker = Section::new()
+        .set("failure_threshold", backend.breaker.failure_threshold())
+        .set("timeout_seconds", seconds(backend.breaker.open_for()))
+        .set("half_open_attempts", backend.breaker.half_open_attempts());
+    let routes: Vec<Value> = backend.routes.iter().map(route).collect();
+    section
+        .set("priority", backend.priority)
+        .set("auto_start", backend.auto_start)
+        .set("session", backend.session.as_str())
+        .maybe("timeout_seconds", backend.timeout.map(seconds))
+        .maybe("max_concurrency", count(backend.max_concurrency))
+        .set("routes", routes)
+        .set("health_check", health.done())
+        .set("circuit_breaker", breaker.done())
+        .done()
+}
+
+fn http(section: Section, endpoint: &HttpEndpoint) -> Section {
+    let names = endpoint.headers.iter().map(|(name, _)| name.as_str());
+    let headers = names.fold(Section::new(), |section, name| section.set(name, HIDDEN));
+    let pool = Section::new()
+        .maybe("max_connections", count(endpoint.pool.max_connections))
+        .maybe(
+            "idle_timeout_seconds",
+            endpoint.pool.idle_timeout.map(seconds),
+        );
+    section
+        .set("url", endpoint.display_url())
+        .set("transport", endpoint.transport.as_str())
+        .set("headers", headers.done())
+        .set("connection_pool", pool.done())
+}
+
+fn command(section: Section, endpoint: &CommandEndpoint) -> Section {
+    let args: Vec<Value> = endpoint.display_args().map(Value::from).collect();
+    let names = endpoint.env.iter().map(|(name, _)| name.as_str());
+    let env = names.fold(Section::new(), |section, name| section.set(name, HIDDEN));
+    let cwd = endpoint.cwd.as_ref().map(|cwd| cwd.display().to_string());
+    section
+        .set("command", endpoint.program.as_str())
+        .set("args", args)
+        .set("env", env.done())
+        .maybe("cwd", cwd)
+}
+
+fn route(route: &Route) -> Value {
+    Section::new()
+        .set("pattern", route.pattern.as_str())
+        .maybe("strategy", route.strategy.map(|strategy| strategy.as_str()))
+        .maybe(
+            "fallback_to",
+            route.fallback_to.as_ref().map(|name| name.as_str()),
+        )
+        .done()
+}
+
+fn list(texts: &[String]) -> Vec<Value> {
+    texts.iter().map(|text| text.as_str().into()).collect()
+}
+
+fn count(count: Option<usize>) -> Option<u64> {
+    count.map(|count| count as u64)
+}
+
+/// Whole seconds without a fraction, as people write them.
+fn seconds(duration: Duration) -> Value {
+    if duration.subsec_nanos() == 0 {
+        duration.as_secs().into()
+    } else {
+        duration.as_secs_f64().into()
+    }
+}

@@ -1,0 +1,115 @@
+//! The file, key by key, as it is written.
+//!
+//! These types are the one list of keys. The JSON Schema is derived from them, and that schema is
+//! what a file is checked against, so that `schema`, `check` and the documentation cannot disagree.
+//! Ranges are attributes here; `x-status` marks what belongs to later releases: `not_active` keys
+//! are accepted and reported, `not_implemented` ones refused. Everything is optional: what must be
+//! there is decided in `build`, which says so with a place.
+
+mod backend;
+mod later;
+mod server;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_yaml::Mapping;
+
+pub(crate) use backend::{
+    RawBackend, RawBreaker, RawHealthCheck, RawProbeMethod, RawRoute, RawSession, RawStrategy,
+    RawTransport,
+};
+pub(crate) use later::{RawAlert, RawAlertType, RawRegistration, RawReplicas, RawTools};
+pub(crate) use server::{RawLimits, RawServer};
+
+/// Configuration of mcp-router.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "File")]
+pub(crate) struct RawFile {
+    /// The MCP servers behind the router.
+    pub(crate) backends: Option<Vec<Option<RawBackend>>>,
+    /// Servers as Claude Desktop, Claude Code and Cursor write them: name to settings.
+    #[serde(rename = "mcpServers")]
+    #[schemars(with = "Option<std::collections::BTreeMap<String, RawHostEntry>>")]
+    pub(crate) mcp_servers: Option<Mapping>,
+    /// Servers as VS Code writes them: name to settings.
+    #[schemars(with = "Option<std::collections::BTreeMap<String, RawHostEntry>>")]
+    pub(crate) servers: Option<Mapping>,
+    /// What holds for every backend.
+    pub(crate) routing: Option<RawRouting>,
+    /// What belongs to the router itself.
+    pub(crate) server: Option<RawServer>,
+    /// Registration of backends at run time.
+    #[schemars(extend("x-status" = "not_implemented"))]
+    pub(crate) registration: Option<RawRegistration>,
+    /// Who is told when a backend becomes unhealthy or recovers.
+    #[schemars(extend("x-status" = "not_implemented"))]
+    pub(crate) alerts: Option<Vec<Option<RawAlert>>>,
+}
+
+/// One server as a desktop host writes it. Keys of `backends` may be used as well.
+#[derive(JsonSchema)]
+#[expect(
+    dead_code,
+    reason = "only its schema is used: entries are read as backends"
+)]
+#[schemars(rename = "HostEntry")]
+pub(crate) struct RawHostEntry {
+    /// A program to start.
+    command: Option<String>,
+    /// Its arguments.
+    args: Option<Vec<String>>,
+    /// Variables for it.
+    env: Option<std::collections::BTreeMap<String, String>>,
+    /// Where to start it.
+    cwd: Option<String>,
+    /// A server to connect to.
+    url: Option<String>,
+    /// Headers for it.
+    headers: Option<std::collections::BTreeMap<String, String>>,
+    /// `stdio`, `http` or `sse`.
+    r#type: Option<String>,
+    /// Whether it is switched off.
+    disabled: Option<bool>,
+}
+
+/// What holds for every backend.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Routing")]
+pub(crate) struct RawRouting {
+    /// The strategy of tools that no route matches. Only `capability` is implemented yet.
+    pub(crate) default_strategy: Option<RawStrategy>,
+    /// Whether tools are exposed as `namespace.name`.
+    pub(crate) enable_namespace_prefixing: Option<bool>,
+    /// What stands between namespace and name. Only `.` is implemented yet.
+    #[schemars(length(min = 1))]
+    pub(crate) namespace_separator: Option<String>,
+    /// Longest age of a cached list, in seconds.
+    #[schemars(range(min = 1, max = 604_800))]
+    pub(crate) capability_cache_ttl_seconds: Option<f64>,
+    /// One attempt at a backend, in seconds.
+    #[schemars(range(min = 1, max = 604_800))]
+    pub(crate) request_timeout_seconds: Option<f64>,
+    /// How long the first list waits for backends that are still connecting, in seconds.
+    #[schemars(range(min = 0, max = 604_800))]
+    pub(crate) startup_wait_seconds: Option<f64>,
+    /// How often a call is tried at one backend.
+    pub(crate) retry: Option<RawRetry>,
+}
+
+/// How often a call is tried at one backend.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Retry")]
+pub(crate) struct RawRetry {
+    /// Attempts, the first included.
+    #[schemars(range(min = 1, max = 100), extend("x-status" = "not_active"))]
+    pub(crate) max_attempts: Option<u32>,
+    /// Factor from one wait to the next; the first is 1 second.
+    #[schemars(range(min = 1, max = 1000), extend("x-status" = "not_active"))]
+    pub(crate) backoff_multiplier: Option<f64>,
+    /// Longest wait between attempts, in seconds; 0 repeats at once.
+    #[schemars(range(min = 0, max = 604_800), extend("x-status" = "not_active"))]
+    pub(crate) max_backoff_seconds: Option<f64>,
+}

@@ -1,0 +1,98 @@
+//! The section `server`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// What belongs to the router itself.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Server")]
+pub(crate) struct RawServer {
+    /// Host names accepted beside the loopback ones, with or without a port.
+    pub(crate) allowed_hosts: Option<Vec<String>>,
+    /// Origins accepted beside the loopback ones, as `https://host`.
+    pub(crate) allowed_origins: Option<Vec<String>>,
+    /// How long calls in flight may take when the router stops, in seconds.
+    #[schemars(range(min = 0, max = 604_800))]
+    pub(crate) drain_seconds: Option<f64>,
+    /// More about stopping.
+    pub(crate) drain: Option<RawDrain>,
+    /// How long the items of a backend that went away stay listed, in seconds.
+    #[schemars(range(min = 0, max = 604_800))]
+    pub(crate) stale_ttl_seconds: Option<f64>,
+    /// Keys for sealed tokens, of at least 32 bytes: the first seals, all open.
+    pub(crate) session_keys: Option<Vec<String>>,
+    /// Bounds on what clients and backends may use up.
+    pub(crate) limits: Option<RawLimits>,
+}
+
+/// More about stopping.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Drain")]
+pub(crate) struct RawDrain {
+    /// How long to go on serving, not ready, before stopping, in seconds.
+    #[schemars(range(min = 0, max = 604_800))]
+    pub(crate) serve_seconds: Option<f64>,
+}
+
+/// Bounds on what clients and backends may use up.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Limits")]
+pub(crate) struct RawLimits {
+    /// Open client connections; never more than 45 % of the file descriptors.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_connections: Option<usize>,
+    /// Requests being served at once, over all clients.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_in_flight: Option<usize>,
+    /// Calls at once to one server that sets no `max_concurrency`.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_in_flight_per_backend: Option<usize>,
+    /// Calls at once to one child process that sets no `max_concurrency`.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_in_flight_per_child: Option<usize>,
+    /// Calls waiting for one backend.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub(crate) max_queue_per_backend: Option<usize>,
+    /// Open event streams to clients.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_streams: Option<usize>,
+    /// Open event streams of one session.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_streams_per_session: Option<usize>,
+    /// Legacy sessions held at once.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub(crate) max_sessions: Option<usize>,
+    /// Bytes in one request body or line from a client.
+    #[schemars(range(min = 1024, max = 1_073_741_824))]
+    pub(crate) max_request_bytes: Option<usize>,
+    /// Bytes in one answer, event or line from a backend.
+    #[schemars(range(min = 1024, max = 1_073_741_824))]
+    pub(crate) max_answer_bytes: Option<usize>,
+    /// Bytes in the headers of one request.
+    #[schemars(range(min = 1024, max = 1_048_576))]
+    pub(crate) max_header_bytes: Option<usize>,
+    /// Headers of one request.
+    #[schemars(range(min = 16, max = 10_000))]
+    pub(crate) max_headers: Option<usize>,
+    /// Requests in one JSON array.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(crate) max_batch_items: Option<usize>,
+    /// Items in one page of a list to a client.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) page_size: Option<usize>,
+    /// Items of one kind taken from one backend.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_items_per_backend: Option<usize>,
+    /// Pages of one list taken from one backend.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) max_pages_per_list: Option<usize>,
+    /// Messages waiting for one event stream.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_stream_messages: Option<usize>,
+    /// Bytes waiting for one event stream.
+    #[schemars(range(min = 1024, max = 1_073_741_824))]
+    pub(crate) max_stream_bytes: Option<usize>,
+}
