@@ -155,9 +155,12 @@ impl RouterBuilder {
 /// Ends the wait at the start, however many backends have not answered.
 async fn end_of_start(hub: Arc<Hub>) {
     hub.publish(); // settles a router without backends at once
+    // A little early, so that who asks when the wait is over finds the router ready.
+    let wait = hub.settings.startup_wait;
+    let wait = wait - (wait / 20).min(Duration::from_millis(100));
     tokio::select! {
         () = hub.ready() => {}
-        () = tokio::time::sleep(hub.settings.startup_wait) => hub.set_ready(),
+        () = tokio::time::sleep(wait) => hub.set_ready(),
         () = hub.stop.cancelled() => {}
     }
 }

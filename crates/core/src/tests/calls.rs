@@ -232,7 +232,12 @@ async fn r17_answers_to_one_client_are_never_served_to_another() {
             "ttlMs": 60_000, "cacheScope": "private",
         });
         mock.answer(Answer::Result(private));
-        let read = ask(&router, Method::ResourcesRead, json!({ "uri": "db+config://me" })).await;
+        let read = ask(
+            &router,
+            Method::ResourcesRead,
+            json!({ "uri": "db+config://me" }),
+        )
+        .await;
         assert_eq!(read.unwrap()["contents"][0]["text"], client);
     }
     assert_eq!(mock.calls().len(), 2, "each read reaches the backend");
