@@ -6,4 +6,6 @@
 #![deny(unsafe_code)]
 
 pub mod client;
+pub mod line;
 pub mod server;
+pub mod sse;
