@@ -82,12 +82,15 @@ impl Hub {
             if !self.dirty.swap(false, Ordering::AcqRel) {
                 return;
             }
+            // Asked before the merge: who settles during it is not in this snapshot yet, and
+            // nobody may be told "ready" before what is ready can be seen.
+            let settled = self.cells.iter().all(|c| c.live.load().settled);
             let old = self.snapshot.load_full();
             let next = Arc::new(merge(&self.settings, &self.cells, Some(&old), &mut logged));
             self.snapshot.store(next.clone());
             self.changes
                 .send_if_modified(|counters| next.count_changes(&old, counters));
-            if self.cells.iter().all(|c| c.live.load().settled) {
+            if settled {
                 self.set_ready();
             }
         }
