@@ -1,2 +1,14 @@
-//! One MCP server over stdio in front of many MCP servers
-fn main() {}
+//! One MCP server over standard input and output in front of many MCP servers.
+
+use std::process::ExitCode;
+
+use mcp_router_app::Edge;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // The only one in this process: nobody can have been faster.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    mcp_router_app::main(Edge::Stdio)
+}

@@ -1,0 +1,60 @@
+//! The configuration's limits as parameters of the client edges. What the file does not say, the
+//! edges decide.
+
+use mcp_router_config::Config;
+use mcp_router_transport::server::{HttpParams, Page, ServeParams, StdioParams};
+
+/// Parameters of the HTTP edge.
+pub(crate) fn http_params(config: &Config, pages: Vec<Page>) -> HttpParams {
+    let server = &config.server;
+    let mut params = HttpParams {
+        pages,
+        allowed_hosts: server.allowed_hosts.clone(),
+        allowed_origins: server.allowed_origins.clone(),
+        ..HttpParams::default()
+    };
+    let (limits, from) = (&mut params.limits, &server.limits);
+    set(&mut limits.in_flight, from.max_in_flight);
+    set(&mut limits.streams, from.max_streams);
+    set(
+        &mut limits.streams_per_session,
+        from.max_streams_per_session,
+    );
+    set(&mut limits.sessions, from.max_sessions);
+    set(&mut limits.body, from.max_request_bytes);
+    set(&mut limits.batch, from.max_batch_items);
+    set(&mut limits.header_bytes, from.max_header_bytes);
+    set(&mut limits.headers, from.max_headers);
+    params
+}
+
+/// Parameters of the accept loop.
+pub(crate) fn serve_params(config: &Config) -> ServeParams {
+    let limits = &config.server.limits;
+    let mut params = ServeParams {
+        drain: config.server.drain,
+        ..ServeParams::default()
+    };
+    params.connections = limits.max_connections.or(params.connections);
+    set(&mut params.headers, limits.max_headers);
+    params
+}
+
+/// Parameters of the stdio edge.
+pub(crate) fn stdio_params(config: &Config) -> StdioParams {
+    let limits = &config.server.limits;
+    let mut params = StdioParams {
+        drain: config.server.drain,
+        ..StdioParams::default()
+    };
+    set(&mut params.line, limits.max_request_bytes);
+    set(&mut params.in_flight, limits.max_in_flight);
+    set(&mut params.batch, limits.max_batch_items);
+    params
+}
+
+fn set(default: &mut usize, configured: Option<usize>) {
+    if let Some(value) = configured {
+        *default = value;
+    }
+}

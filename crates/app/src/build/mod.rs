@@ -1,0 +1,160 @@
+//! From a configuration to a router: an edge for each backend, the layers around it, the router
+//! in front of all.
+
+mod edge;
+mod limits;
+mod stack;
+
+use std::time::Duration;
+
+use mcp_router_config::{BackendConfig, Config};
+use mcp_router_core::{Backend, BuildError, Router};
+use mcp_router_protocol::BackendName;
+use mcp_router_service::McpService;
+use mcp_router_service::seal::{KeyError, Purpose, Sealer};
+use secrecy::ExposeSecret;
+
+use crate::demo;
+use edge::Edge;
+pub(crate) use limits::{http_params, serve_params, stdio_params};
+
+/// Where the backends come from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Source {
+    /// The configuration.
+    File,
+    /// This program.
+    Demo,
+}
+
+/// A router that is ready to be built.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub(crate) config: Config,
+    source: Source,
+    wait: Duration,
+}
+
+/// A running router, and the service that client edges take.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// For readiness, drain and close.
+    pub router: Router,
+    /// The router behind the front layers.
+    pub service: McpService,
+}
+
+/// Why a router could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The router does not come together.
+    #[error("cannot build the router")]
+    Router(#[from] BuildError),
+    /// No key for sealed tokens.
+    #[error("`server.session_keys` cannot be used")]
+    Keys(#[from] KeyError),
+    /// One backend cannot even be tried.
+    #[error("backend `{backend}` cannot be set up")]
+    Backend {
+        /// Its name.
+        backend: BackendName,
+        /// What is wrong.
+        source: tower::BoxError,
+    },
+}
+
+impl Plan {
+    /// The router of a configuration.
+    pub fn of(config: Config) -> Self {
+        Self::new(config, Source::File)
+    }
+
+    pub(crate) const fn new(config: Config, source: Source) -> Self {
+        Self {
+            config,
+            source,
+            wait: Duration::from_secs(2),
+        }
+    }
+
+    /// How long the first list waits for backends, if the configuration does not say.
+    #[must_use]
+    pub const fn startup_wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// Starts the router: connects to every backend, and starts the processes of those that are
+    /// commands. Returns without waiting for any of them. Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// If something about the plan cannot be done at all. A backend that is not there is no error.
+    pub fn build(&self) -> Result<Built, StartError> {
+        let keys = &self.config.server.session_keys;
+        let keys: Vec<_> = keys.iter().map(|k| k.expose_secret().as_bytes()).collect();
+        let mut builder = Router::builder()
+            .server_name(&self.config.server.name)
+            .namespaces(self.config.routing.enable_namespace_prefixing)
+            .stale_ttl(self.config.server.stale_ttl)
+            .cache_ttl(self.config.routing.cache_ttl)
+            .startup_wait(self.config.routing.startup_wait.unwrap_or(self.wait))
+            .cursor_sealer(Sealer::new(&keys, Purpose::Cursor)?);
+        let limits = &self.config.server.limits;
+        if let Some(size) = limits.page_size {
+            builder = builder.page_size(size);
+        }
+        if let Some(items) = limits.max_items_per_backend {
+            builder = builder.max_items(items);
+        }
+        for backend in self.backends()? {
+            builder = builder.backend(backend);
+        }
+        let router = builder.build()?;
+        Ok(Built {
+            service: stack::front(router.clone().into_service()),
+            router,
+        })
+    }
+
+    fn backends(&self) -> Result<Vec<Backend>, StartError> {
+        if self.source == Source::Demo {
+            return Ok(demo::backends().into_iter().map(|d| self.demo(d)).collect());
+        }
+        let backends = self.config.backends.iter();
+        backends.map(|config| self.backend(config)).collect()
+    }
+
+    fn backend(&self, config: &BackendConfig) -> Result<Backend, StartError> {
+        let url = edge::url_text(&config.endpoint);
+        let describe = |backend: Backend| {
+            backend
+                .namespace(config.namespace.clone())
+                .priority(config.priority)
+                .url_text(url)
+                .managed(edge::is_managed(&config.endpoint))
+        };
+        if !config.auto_start {
+            return Ok(describe(Backend::disabled(config.name.clone())));
+        }
+        let edge = Edge::connect(config, &self.config).map_err(|source| StartError::Backend {
+            backend: config.name.clone(),
+            source,
+        })?;
+        let params = stack::StackParams::of(config, &self.config);
+        let service = stack::backend(&config.name, params, edge.service);
+        let backend = Backend::new(config.name.clone(), service)
+            .events(edge.events)
+            .on_close(edge.close);
+        Ok(describe(backend))
+    }
+
+    fn demo(&self, demo: demo::Demo) -> Backend {
+        let params = stack::StackParams::plain(&self.config);
+        let service = stack::backend(&demo.name, params, demo.service);
+        (demo.describe)(Backend::new(demo.name, service))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! Configurations as text, and the parameters that come out.
+
+use std::io::Write;
+
+use mcp_router_config::{LoadInput, load};
+use mcp_router_layers::LimitParams;
+
+use super::*;
+
+fn config(yaml: &str) -> Config {
+    let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    file.write_all(yaml.as_bytes()).unwrap();
+    let input = LoadInput {
+        path: Some(file.path().to_owned()),
+        ..LoadInput::default()
+    };
+    load(&input).unwrap().config
+}
+
+const FILE: &str = r#"
+backends:
+  - { name: web, namespace: web, url: "http://127.0.0.1:1/mcp?key=hunter2", timeout_seconds: 7 }
+  - { name: child, namespace: c, command: sh, args: ["-c", "exit 0"] }
+  - { name: narrow, namespace: n, url: "http://127.0.0.1:1", max_concurrency: 3 }
+  - { name: off, namespace: off, url: "http://127.0.0.1:1", auto_start: false }
+routing: { request_timeout_seconds: 11 }
+server: { limits: { max_queue_per_backend: 5, max_in_flight_per_child: 9, max_request_bytes: 2000 } }
+"#;
+
+#[test]
+fn stacks_obey_the_backend_then_the_file_then_the_layers() {
+    let config = config(FILE);
+    let params = |at: usize| stack::StackParams::of(&config.backends[at], &config);
+    let limit = |max_concurrency| LimitParams {
+        max_concurrency,
+        max_queue: 5,
+        ..LimitParams::default()
+    };
+    assert_eq!(params(0).limit, limit(256));
+    assert_eq!(params(0).attempt, Duration::from_secs(7));
+    assert_eq!(params(1).limit, limit(9));
+    assert_eq!(params(1).attempt, Duration::from_secs(11));
+    assert_eq!(params(2).limit, limit(3));
+}
+
+#[test]
+fn limits_of_the_file_reach_the_edges() {
+    let config = config(FILE);
+    assert_eq!(http_params(&config, Vec::new()).limits.body, 2000);
+    assert_eq!(stdio_params(&config).line, 2000);
+    assert_eq!(serve_params(&config).drain, Duration::from_secs(13));
+}
+
+#[tokio::test]
+async fn backends_are_listed_in_the_order_of_the_file_and_without_secrets() {
+    let built = Plan::of(config(FILE)).build().unwrap();
+    let status = built.router.backends();
+    let names: Vec<_> = status.iter().map(|s| &*s.name).collect();
+    assert_eq!(names, ["web", "child", "narrow", "off"]);
+    assert!(!status[0].url.contains("hunter2"), "{}", status[0].url);
+    assert!(status[1].is_managed && !status[0].is_managed);
+    assert_eq!(status[3].state, mcp_router_core::State::Disabled);
+    built.router.close().await;
+}

@@ -1,0 +1,68 @@
+//! From arguments to a plan, with everything there is to say about the configuration.
+
+use mcp_router_config::{Environment, LoadInput, Loaded, load, without_file};
+use mcp_router_observe::{InitError, LogFormat, LogGuard};
+
+use super::args::Cli;
+use super::{FAILED, USAGE, terminal};
+use crate::build::{Plan, Source};
+use crate::report;
+
+/// Reads the configuration that the arguments name; complains and answers the exit code if it is
+/// wrong.
+pub(super) fn loaded(cli: &Cli) -> Result<Loaded, u8> {
+    let input = LoadInput {
+        path: cli.config.clone(),
+        env: Environment::of_process(),
+        flags: cli.flags.clone(),
+        ..LoadInput::default()
+    };
+    let loaded = if cli.demo {
+        without_file(&input)
+    } else {
+        load(&input)
+    };
+    loaded.map_err(|errors| {
+        terminal::say(&errors.render(terminal::colours()));
+        USAGE
+    })
+}
+
+/// What is to be built. A key that asks for what cannot be done yet ends here: ignored, it would
+/// look as if it worked.
+pub(super) fn plan(cli: &Cli, loaded: Loaded) -> Result<Plan, u8> {
+    if !loaded.not_implemented.is_empty() {
+        for finding in &loaded.not_implemented {
+            terminal::complain(&format!("not implemented yet: {finding}"));
+        }
+        return Err(USAGE);
+    }
+    let source = if cli.demo { Source::Demo } else { Source::File };
+    Ok(Plan::new(loaded.config, source))
+}
+
+/// Starts logging, at `default` where `RUST_LOG` says nothing, and logs what the configuration's
+/// reader should know.
+pub(super) fn logging(loaded: &Loaded, default: &str) -> Result<LogGuard, u8> {
+    let format = match loaded.config.server.log_format {
+        None => LogFormat::detect(),
+        Some(mcp_router_config::LogFormat::Json) => LogFormat::Json,
+        Some(mcp_router_config::LogFormat::Text) => LogFormat::Text,
+    };
+    let filter = std::env::var("RUST_LOG").ok().filter(|f| !f.is_empty());
+    let filter = filter.as_deref().unwrap_or(default);
+    let guard = mcp_router_observe::init(format, Some(filter)).map_err(|error| {
+        terminal::complain(&report(&error));
+        match error {
+            InitError::Filter(_) => USAGE,
+            _ => FAILED,
+        }
+    })?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    for finding in &loaded.not_active {
+        tracing::warn!("not active yet: {finding}");
+    }
+    Ok(guard)
+}

@@ -1,0 +1,86 @@
+//! Running a router for a binary: runtime, logging, exit code.
+
+use std::time::Duration;
+
+use mcp_router_core::Router;
+use tokio::runtime::{Builder, Runtime};
+
+use super::args::{Cli, Edge};
+use super::{FAILED, OK, load, terminal};
+use crate::build::Plan;
+use crate::report;
+use crate::run::{self, RunError};
+
+/// How long tasks that hang on a blocking read (a terminal's standard input) may hold the exit.
+const LINGER: Duration = Duration::from_millis(50);
+
+/// How long the command line waits for backends at the start where the file says nothing: children
+/// that are downloaded first take their time.
+const CLI_WAIT: Duration = Duration::from_secs(10);
+
+/// Serves clients until a signal or the end of input.
+pub(super) fn serve(edge: Edge, cli: &Cli) -> u8 {
+    let (plan, _log) = match prepared(cli, "info") {
+        Ok(prepared) => prepared,
+        Err(code) => return code,
+    };
+    let code = blocking(async {
+        let served = match edge {
+            Edge::Http => run::http(plan).await,
+            Edge::Stdio => run::stdio(plan).await,
+        };
+        finish(served)
+    });
+    tracing::info!(code, "stopped");
+    code
+}
+
+/// Builds the router, lets `work` use it, and closes it again, also when interrupted.
+pub(super) fn with_router(cli: &Cli, work: impl AsyncFnOnce(Router) -> u8) -> u8 {
+    let (plan, _log) = match prepared(cli, "warn") {
+        Ok(prepared) => prepared,
+        Err(code) => return code,
+    };
+    blocking(async {
+        match run::once(plan.startup_wait(CLI_WAIT), work).await {
+            Ok(code) => code,
+            Err(error) => finish(Err(error)),
+        }
+    })
+}
+
+fn prepared(cli: &Cli, level: &str) -> Result<(Plan, mcp_router_observe::LogGuard), u8> {
+    let loaded = load::loaded(cli)?;
+    let log = load::logging(&loaded, level)?;
+    Ok((load::plan(cli, loaded)?, log))
+}
+
+fn finish(served: Result<(), RunError>) -> u8 {
+    match served {
+        Ok(()) => OK,
+        Err(error) => {
+            terminal::complain(&report(&error));
+            FAILED
+        }
+    }
+}
+
+fn blocking(work: impl Future<Output = u8>) -> u8 {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            terminal::complain(&format!("cannot start: {error}"));
+            return FAILED;
+        }
+    };
+    let code = runtime.block_on(work);
+    runtime.shutdown_timeout(LINGER);
+    code
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .thread_name("mcp-router")
+        .enable_all()
+        .build()
+}

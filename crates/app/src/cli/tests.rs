@@ -1,0 +1,64 @@
+use std::ffi::OsString;
+
+use mcp_router_config::VARIABLES;
+
+use super::*;
+
+fn parse(edge: Edge, args: &[&str]) -> Result<Cli, u8> {
+    let args = ["mcp-router"].iter().chain(args).map(OsString::from);
+    args::parse(edge, args).map_err(|early| early.code())
+}
+
+#[test]
+fn flags_come_before_and_after_subcommands() {
+    let cli = parse(
+        Edge::Http,
+        &[
+            "--host", "::1", "check", "--config", "x.yaml", "--port", "0",
+        ],
+    );
+    let cli = cli.unwrap();
+    assert_eq!(cli.command, Some(Command::Check));
+    assert_eq!(cli.config.unwrap().to_str(), Some("x.yaml"));
+    assert_eq!(
+        (cli.flags.host.as_deref(), cli.flags.port),
+        (Some("::1"), Some(0))
+    );
+}
+
+#[test]
+fn a_call_without_arguments_has_an_empty_object() {
+    let cli = parse(Edge::Stdio, &["--demo", "call", "time.now"]).unwrap();
+    let expected = Command::Call {
+        name: "time.now".to_owned(),
+        arguments: "{}".to_owned(),
+    };
+    assert_eq!(cli.command, Some(expected));
+    assert!(cli.demo);
+}
+
+#[test]
+fn wrong_usage_is_2_and_help_is_0() {
+    for (edge, args, code) in [
+        (Edge::Http, &["--nonsense"][..], USAGE),
+        (Edge::Http, &["--port", "65536"], USAGE),
+        (Edge::Http, &["--log-format", "xml"], USAGE),
+        (Edge::Http, &["--demo", "--config", "x"], USAGE),
+        (Edge::Http, &["call"], USAGE),
+        (Edge::Stdio, &["--port", "1"], USAGE),
+        (Edge::Http, &["--help"], OK),
+        (Edge::Stdio, &["--version"], OK),
+    ] {
+        assert_eq!(parse(edge, args).unwrap_err(), code, "{args:?}");
+    }
+}
+
+#[test]
+fn help_lists_every_variable() {
+    let help = args::help(Edge::Http);
+    for variable in VARIABLES {
+        assert!(help.contains(variable.name), "{}", variable.name);
+    }
+    assert!(help.contains("--log-format") && help.contains("--demo"));
+    assert!(!args::help(Edge::Stdio).contains("--port"));
+}

@@ -1,0 +1,125 @@
+//! A router from its start to its end: behind a listener, behind a pair of pipes, or for one
+//! errand.
+
+mod bind;
+mod end;
+mod pages;
+mod signals;
+
+use std::io;
+use std::time::Duration;
+
+use mcp_router_core::Router;
+use mcp_router_transport::server;
+use tokio_util::sync::CancellationToken;
+
+use crate::build::{Built, Plan, StartError, http_params, serve_params, stdio_params};
+use end::End;
+use signals::Signals;
+
+/// How long the first list waits for backends over stdio: hosts wait for it, and ask only once.
+const STDIO_WAIT: Duration = Duration::from_secs(10);
+
+/// Why a router could not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum RunError {
+    /// The address cannot be had.
+    #[error("cannot listen on {address}")]
+    Bind { address: String, source: io::Error },
+    /// The process cannot be told to stop.
+    #[error("cannot listen for signals")]
+    Signals(#[source] io::Error),
+    /// The router could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The pipes broke.
+    #[error("standard input or output failed")]
+    Pipes(#[source] io::Error),
+    /// The accept loop is gone although nobody stopped it.
+    #[error("the server ended by itself")]
+    Ended,
+}
+
+/// Serves HTTP until a signal.
+pub(crate) async fn http(plan: Plan) -> Result<(), RunError> {
+    let mut signals = Signals::new().map_err(RunError::Signals)?;
+    // First of all: if the port is taken, no backend is bothered.
+    let listener = bind::listen(&plan.config.server).await?;
+    let Built { router, service } = plan.build()?;
+    let params = http_params(&plan.config, pages::pages(&router));
+    let stop = CancellationToken::new();
+    let mut serving = tokio::spawn(server::serve(
+        listener.socket,
+        server::http(service, params),
+        serve_params(&plan.config),
+        stop.clone(),
+    ));
+    tracing::info!(addr = %listener.addr, "listening");
+    let end = End::new(router, &plan.config.server);
+    tokio::select! {
+        signal = signals.stop() => {
+            tracing::info!(signal, "stopping");
+            let served = async {
+                stop.cancel();
+                // An accept loop that panicked has stopped, too.
+                let _ = (&mut serving).await;
+            };
+            end.orderly(&mut signals, served).await;
+            serving.abort();
+            Ok(())
+        }
+        _ = &mut serving => {
+            end.orderly(&mut signals, async {}).await;
+            Err(RunError::Ended)
+        }
+    }
+}
+
+/// Serves standard input and output until the input ends, or a signal comes.
+pub(crate) async fn stdio(plan: Plan) -> Result<(), RunError> {
+    let mut signals = Signals::new().map_err(RunError::Signals)?;
+    let plan = plan.startup_wait(STDIO_WAIT);
+    let Built { router, service } = plan.build()?;
+    let stop = CancellationToken::new();
+    let params = stdio_params(&plan.config);
+    let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
+    let mut serving = Box::pin(server::stdio(service, params, input, output, stop.clone()));
+    tracing::info!("serving standard input and output");
+    let end = End::new(router, &plan.config.server);
+    tokio::select! {
+        signal = signals.stop() => {
+            tracing::info!(signal, "stopping");
+            let mut result = Ok(());
+            let served = async {
+                stop.cancel();
+                result = serving.await;
+            };
+            end.orderly(&mut signals, served).await;
+            result.map_err(RunError::Pipes)
+        }
+        result = &mut serving => {
+            end.orderly(&mut signals, async {}).await;
+            result.map_err(RunError::Pipes)
+        }
+    }
+}
+
+/// Runs a router for one errand, and closes it again. A signal cuts the errand short.
+pub(crate) async fn once(
+    plan: Plan,
+    errand: impl AsyncFnOnce(Router) -> u8,
+) -> Result<u8, RunError> {
+    /// What a shell sees of a program that was interrupted is a failure.
+    const INTERRUPTED: u8 = 1;
+    let mut signals = Signals::new().map_err(RunError::Signals)?;
+    let Built { router, .. } = plan.build()?;
+    let mut end = End::new(router.clone(), &plan.config.server);
+    let code = tokio::select! {
+        code = errand(router) => code,
+        _ = signals.stop() => INTERRUPTED,
+    };
+    end.at_once();
+    end.orderly(&mut signals, async {}).await;
+    Ok(code)
+}
