@@ -83,11 +83,6 @@ pub fn load(input: &LoadInput) -> Result<Loaded, ConfigErrors> {
 pub fn without_file(input: &LoadInput) -> Result<Loaded, ConfigErrors> {
     let mut notes = Notes::default();
     let said = variables::read(&input.env, &mut notes);
-    let raw = RawFile {
-        // Written down, so that nobody warns that there are none.
-        backends: None,
-        ..RawFile::default()
-    };
     let mut site = Site {
         places: &Places::default(),
         filled: &HashSet::new(),
@@ -95,7 +90,7 @@ pub fn without_file(input: &LoadInput) -> Result<Loaded, ConfigErrors> {
         said: &said,
         notes: &mut notes,
     };
-    let config = build::build(raw, &input.flags, &mut site);
+    let config = build::build(RawFile::default(), &input.flags, &mut site);
     if !notes.complaints.is_empty() {
         return Err(ConfigErrors::new(notes.complaints, None));
     }
@@ -150,6 +145,10 @@ fn parse(
         notes: &mut notes,
     };
     let config = build::build(raw, &input.flags, &mut site);
+    if config.backends.is_empty() && notes.not_implemented.is_empty() {
+        let place = places.key_place(&yaml::Path::root().key("backends"));
+        notes.warn("no backends: there is nothing to route to", place);
+    }
     if notes.complaints.is_empty() {
         return Ok(loaded(config, Some(path), notes));
     }
