@@ -130,6 +130,11 @@ impl RawParams {
         self.value(self.meta.as_ref())
     }
 
+    /// Where `_meta` stands in [`json`](Self::json).
+    pub fn meta_span(&self) -> Option<Span> {
+        self.meta.clone()
+    }
+
     /// One member of `_meta`.
     pub fn meta_value(&self, key: &str) -> Option<RawJson> {
         self.meta()?.get(key)
