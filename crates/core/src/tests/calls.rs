@@ -66,9 +66,9 @@ async fn r18_a_hanging_backend_changes_nothing_for_the_others() {
         super::mock::names(&router, ItemKind::Tool).await,
         ["lives.t"]
     );
-    assert_eq!(
-        start.elapsed().as_secs(),
-        2,
+    let waited = start.elapsed().as_millis();
+    assert!(
+        (1_900..=2_000).contains(&waited),
         "the first list waits for startup_wait at most"
     );
     ask(&router, Method::ToolsCall, json!({ "name": "lives.t" }))
