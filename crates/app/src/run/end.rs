@@ -10,8 +10,6 @@ use mcp_router_config::ServerConfig;
 use mcp_router_core::Router;
 use tokio::time::{sleep, timeout};
 
-use super::signals::Signals;
-
 /// Beyond serving on and draining: what sessions and processes get to close, with a margin.
 const CLOSE: Duration = Duration::from_secs(15);
 /// What they get after a second signal.
@@ -39,8 +37,13 @@ impl End {
     }
 
     /// Goes through all steps. `served` stops accepting and resolves when nothing is in flight
-    /// any more. What is still open after this is closed with the process.
-    pub(super) async fn orderly(&self, signals: &mut Signals, served: impl Future<Output = ()>) {
+    /// any more; `again` resolves with the name of a signal that asks a second time. What is
+    /// still open after this is closed with the process.
+    pub(super) async fn orderly(
+        &self,
+        again: impl Future<Output = &'static str>,
+        served: impl Future<Output = ()>,
+    ) {
         let steps = async {
             self.router.drain();
             sleep(self.serve).await;
@@ -52,7 +55,7 @@ impl End {
             () = sleep(self.serve + self.drain + CLOSE) => {
                 tracing::warn!("not everything has stopped in time: leaving it");
             }
-            signal = signals.stop() => {
+            signal = again => {
                 tracing::warn!(signal, "second signal: leaving at once");
                 // Takes over only if the closing had not begun; what had is cut off here.
                 if timeout(HURRY, self.router.close()).await.is_err() {
@@ -60,5 +63,79 @@ impl End {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use futures::FutureExt;
+    use mcp_router_core::Backend;
+    use mcp_router_service::{CallError, McpRequest, McpResponse, Reason, Sent};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    /// A router with one backend, whose process stops or does not.
+    fn end(serve: Duration, process_stops: bool) -> End {
+        let gone = tower::service_fn(|_: McpRequest| {
+            ready(Err::<McpResponse, _>(CallError::new(
+                Reason::ConnectFailed,
+                Sent::No,
+            )))
+        });
+        let backend =
+            Backend::new("b".parse().unwrap(), gone).on_close(move || match process_stops {
+                true => ready(()).boxed(),
+                false => pending().boxed(),
+            });
+        End {
+            router: Router::builder().backend(backend).build().unwrap(),
+            serve,
+            drain: 13 * S,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f38_with_nothing_in_flight_it_is_over_at_once() {
+        let start = Instant::now();
+        end(Duration::ZERO, true).orderly(pending(), async {}).await;
+        assert_eq!(start.elapsed().as_millis() / 10, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f38_it_serves_on_then_finishes_what_is_in_flight() {
+        let end = end(5 * S, true);
+        let start = Instant::now();
+        let served = async {
+            assert_eq!(start.elapsed().as_secs(), 5);
+            assert!(end.router.readiness().draining);
+            sleep(3 * S).await;
+        };
+        end.orderly(pending(), served).await;
+        assert_eq!(start.elapsed().as_secs(), 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f38_whatever_hangs_it_is_over_within_29_seconds() {
+        let start = Instant::now();
+        end(Duration::ZERO, false)
+            .orderly(pending(), sleep(13 * S))
+            .await;
+        assert!(start.elapsed() < 29 * S, "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f39_a_second_signal_ends_it_within_a_second() {
+        let start = Instant::now();
+        let again = async {
+            sleep(2 * S).await;
+            "SIGTERM"
+        };
+        end(Duration::ZERO, false).orderly(again, pending()).await;
+        assert!(start.elapsed() < 3 * S, "{:?}", start.elapsed());
     }
 }

@@ -65,12 +65,12 @@ pub(crate) async fn http(plan: Plan) -> Result<(), RunError> {
                 // An accept loop that panicked has stopped, too.
                 let _ = (&mut serving).await;
             };
-            end.orderly(&mut signals, served).await;
+            end.orderly(signals.stop(), served).await;
             serving.abort();
             Ok(())
         }
         _ = &mut serving => {
-            end.orderly(&mut signals, async {}).await;
+            end.orderly(signals.stop(), async {}).await;
             Err(RunError::Ended)
         }
     }
@@ -95,11 +95,11 @@ pub(crate) async fn stdio(plan: Plan) -> Result<(), RunError> {
                 stop.cancel();
                 result = serving.await;
             };
-            end.orderly(&mut signals, served).await;
+            end.orderly(signals.stop(), served).await;
             result.map_err(RunError::Pipes)
         }
         result = &mut serving => {
-            end.orderly(&mut signals, async {}).await;
+            end.orderly(signals.stop(), async {}).await;
             result.map_err(RunError::Pipes)
         }
     }
@@ -120,6 +120,6 @@ pub(crate) async fn once(
         _ = signals.stop() => INTERRUPTED,
     };
     end.at_once();
-    end.orderly(&mut signals, async {}).await;
+    end.orderly(signals.stop(), async {}).await;
     Ok(code)
 }
