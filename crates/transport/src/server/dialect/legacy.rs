@@ -1,0 +1,170 @@
+//! 2024-11-05 to 2025-11-25: a handshake opens a session, and results are plain.
+
+use mcp_router_protocol::params::meta;
+use mcp_router_protocol::result::to_legacy;
+use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, RequestId, Revision, code};
+use mcp_router_service::{
+    ClientProfile, McpRequest, McpResponse, McpService, Outcome, RequestContext, Session,
+};
+use tower::ServiceExt;
+
+use super::modern::is_modern_only;
+use super::{Wire, is_level, no_method};
+
+/// Most that a session keeps of what its client said about itself.
+const MAX_PROFILE: usize = 64 << 10;
+
+/// Reads `initialize`: the revision to speak, and who the client is.
+///
+/// # Errors
+/// -32602, saying which parameter is wrong.
+pub(crate) fn hello(params: &RawParams) -> Result<(Revision, ClientProfile), ErrorObject> {
+    let wrong = |text: &str| ErrorObject::new(code::INVALID_PARAMS, text);
+    let version: Option<String> = params
+        .get("protocolVersion")
+        .and_then(|v| v.read_owned().ok());
+    let version = version.ok_or_else(|| wrong("params.protocolVersion must be a string"))?;
+    let capabilities = params.get("capabilities");
+    if capabilities.as_ref().is_some_and(|c| !c.is_object()) {
+        return Err(wrong("params.capabilities must be an object"));
+    }
+    let info = params.get("clientInfo");
+    let size = |v: &Option<RawJson>| v.as_ref().map_or(0, |v| v.bytes().len());
+    if size(&info) + size(&capabilities) > MAX_PROFILE {
+        return Err(wrong("clientInfo and capabilities are over 64 KiB"));
+    }
+    let client = ClientProfile {
+        info: info.map(own),
+        capabilities: capabilities.map(own),
+        takes_input_required: false,
+    };
+    Ok((Revision::negotiate_legacy(&version), client))
+}
+
+/// Answers what needs no backend; `None` for everything else.
+pub(crate) fn local(
+    session: &Session,
+    method: &Method,
+    params: &RawParams,
+) -> Option<Result<RawJson, ErrorObject>> {
+    match method {
+        Method::Ping => Some(Ok(RawJson::from_static("{}"))),
+        Method::SetLevel => {
+            let level = params.get("level");
+            let text = level.as_ref().and_then(|l| l.read_owned::<String>().ok());
+            Some(match (level, text) {
+                (Some(level), Some(text)) if is_level(&text) => {
+                    session.set_log_level(own(level));
+                    Ok(RawJson::from_static("{}"))
+                }
+                _ => {
+                    let text = "params.level is no log level";
+                    Err(ErrorObject::new(code::INVALID_PARAMS, text))
+                }
+            })
+        }
+        modern if is_modern_only(modern) => Some(Err(no_method(modern))),
+        notification if notification.is_notification() => Some(Err(no_method(notification))),
+        _ => None,
+    }
+}
+
+/// A copy that does not keep the whole request alive as long as the session.
+fn own(value: RawJson) -> RawJson {
+    RawJson::from_checked(bytes::Bytes::copy_from_slice(value.bytes()))
+}
+
+/// Answers `initialize` from what the router says of itself.
+pub(crate) async fn welcome(
+    router: McpService,
+    revision: Revision,
+    context: RequestContext,
+) -> Result<RawJson, ErrorObject> {
+    let request = McpRequest {
+        method: Method::Discover,
+        params: RawParams::default(),
+        context,
+    };
+    let outcome = match router.oneshot(request).await {
+        Ok(McpResponse::Ready(outcome)) => outcome,
+        Ok(stream) => match stream.outcome().await {
+            Ok(outcome) => outcome,
+            Err(error) => error.into_outcome(&Method::Initialize),
+        },
+        Err(error) => error.into_outcome(&Method::Initialize),
+    };
+    match outcome {
+        Outcome::Complete(discover) => Ok(initialize_result(revision, &discover)),
+        Outcome::Error(error) => Err(error),
+        Outcome::InputRequired(_) | Outcome::Accepted => Err(ErrorObject::new(
+            code::INTERNAL_ERROR,
+            "the router does not describe itself",
+        )),
+    }
+}
+
+fn initialize_result(revision: Revision, discover: &RawJson) -> RawJson {
+    let object = |value: Option<RawJson>| {
+        value
+            .filter(RawJson::is_object)
+            .unwrap_or_else(|| RawJson::from_static("{}"))
+    };
+    let capabilities = object(discover.get("capabilities"));
+    let info = discover
+        .get("_meta")
+        .and_then(|m| m.get(meta::SERVER_INFO))
+        .filter(RawJson::is_object)
+        .unwrap_or_else(|| RawJson::from_static(r#"{"name":"mcp-router","version":""}"#));
+    let mut text = format!(
+        r#"{{"protocolVersion":"{revision}","capabilities":{},"serverInfo":{}"#,
+        capabilities.as_str(),
+        info.as_str()
+    );
+    if let Some(instructions) = discover.get("instructions") {
+        text.push_str(",\"instructions\":");
+        text.push_str(instructions.as_str());
+    }
+    text.push('}');
+    RawJson::from_checked(text.into())
+}
+
+/// The answer to a legacy request.
+pub(crate) fn outcome(
+    id: &RequestId,
+    method: &Method,
+    revision: Revision,
+    outcome: Outcome,
+) -> Wire {
+    match outcome {
+        Outcome::Complete(result) => Wire::result(id, &plain(&result)),
+        Outcome::Error(error) => Wire::error(Some(id), &legacy_error(method, error)),
+        Outcome::Accepted => Wire::error(Some(id), &no_method(method)),
+        // Backend edges ask by requests where the client cannot take this.
+        Outcome::InputRequired(_) => {
+            let text = format!("the backend needs input that {revision} cannot ask for");
+            Wire::error(Some(id), &ErrorObject::new(code::INTERNAL_ERROR, text))
+        }
+    }
+}
+
+/// R29. Searching first costs far less than parsing a large result for members it lacks.
+fn plain(result: &RawJson) -> RawJson {
+    let mentions = |member: &[u8]| memchr::memmem::find(result.bytes(), member).is_some();
+    if mentions(b"\"resultType\"") || mentions(b"\"ttlMs\"") || mentions(b"\"cacheScope\"") {
+        to_legacy(result)
+    } else {
+        result.clone()
+    }
+}
+
+/// R30: "no such resource" has its own code here, and modern codes have no meaning.
+fn legacy_error(method: &Method, error: ErrorObject) -> ErrorObject {
+    let names_uri = || error.data().is_some_and(|d| d.get("uri").is_some());
+    match error.code() {
+        code::INVALID_PARAMS if *method == Method::ResourcesRead && names_uri() => {
+            error.with_code(code::RESOURCE_NOT_FOUND)
+        }
+        modern if code::is_modern(modern) => error.with_code(code::INTERNAL_ERROR),
+        _ => error,
+    }
+}

@@ -1,0 +1,277 @@
+//! 2026-07-28: every request carries what is needed to serve it.
+//!
+//! The checks run in the order that the specification's errors presuppose: required `_meta`,
+//! headers, version, method. Parameters are the router's to judge.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mcp_router_protocol::params::meta;
+use mcp_router_protocol::result::to_modern;
+use mcp_router_protocol::{
+    ErrorObject, Method, RawJson, RawParams, RequestId, Revision, code, header, json, jsonrpc,
+};
+use mcp_router_service::{ClientProfile, McpRequest, Outcome, Principal, RequestContext};
+
+use super::{Wire, is_level, no_method, progress_token};
+
+/// A header that repeats something of the body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mirrored<'a> {
+    Absent,
+    /// Not text, or there twice.
+    Unreadable,
+    Text(&'a str),
+}
+
+/// The headers that must agree with the body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mirror<'a> {
+    pub(crate) version: Mirrored<'a>,
+    pub(crate) method: Mirrored<'a>,
+    pub(crate) name: Mirrored<'a>,
+}
+
+/// Whether a method exists in modern revisions alone.
+pub(crate) const fn is_modern_only(method: &Method) -> bool {
+    matches!(method, Method::Discover | Method::Listen)
+}
+
+/// Checks a modern request and makes it the router's. `mirror` is absent where the transport has
+/// no headers.
+///
+/// # Errors
+/// What the client gets, of the first rule that is broken.
+pub(crate) fn accept(
+    method: Method,
+    params: RawParams,
+    mirror: Option<Mirror<'_>>,
+    principal: Principal,
+) -> Result<McpRequest, ErrorObject> {
+    let own = Own::read(&params);
+    let (version, capabilities) = own.required()?;
+    if let Some(mirror) = mirror {
+        agree(&mirror, &version, &method, &params)?;
+    }
+    supported(&version)?;
+    if method.is_legacy_only() || method.is_notification() {
+        return Err(no_method(&method));
+    }
+    let log_level = own.log_level()?;
+    let wants_progress = progress_token(&params).is_some();
+    let client = ClientProfile {
+        info: own.info,
+        capabilities: Some(capabilities),
+        takes_input_required: true,
+    };
+    Ok(McpRequest {
+        method,
+        params,
+        context: RequestContext {
+            principal,
+            client: Arc::new(client),
+            wants_progress,
+            log_level,
+            ..RequestContext::default()
+        },
+    })
+}
+
+/// The hop's own members of `_meta`, found in one pass.
+#[derive(Default)]
+struct Own {
+    version: Option<RawJson>,
+    capabilities: Option<RawJson>,
+    info: Option<RawJson>,
+    log_level: Option<RawJson>,
+}
+
+impl Own {
+    fn read(params: &RawParams) -> Self {
+        let mut own = Self::default();
+        let Some(text) = params.meta() else {
+            return own;
+        };
+        // The envelope's parser has seen that this is an object.
+        let members = json::members(text.bytes(), |k| k.starts_with("io.modelcontextprotocol/"));
+        for member in members.unwrap_or_default() {
+            let value = Some(RawJson::from_checked(text.bytes().slice(member.value)));
+            match &*member.key {
+                meta::PROTOCOL_VERSION => own.version = value,
+                meta::CLIENT_CAPABILITIES => own.capabilities = value,
+                meta::CLIENT_INFO => own.info = value,
+                meta::LOG_LEVEL => own.log_level = value,
+                _ => {}
+            }
+        }
+        own
+    }
+
+    fn required(&self) -> Result<(String, RawJson), ErrorObject> {
+        let missing = |key: &str, what: &str| {
+            let text = format!("_meta[\"{key}\"] is required and must be {what}");
+            ErrorObject::new(code::INVALID_PARAMS, text)
+        };
+        let version = self.version.as_ref().and_then(|v| v.read_owned().ok());
+        let version = version.ok_or_else(|| missing(meta::PROTOCOL_VERSION, "a string"))?;
+        let capabilities = self.capabilities.clone().filter(RawJson::is_object);
+        let capabilities =
+            capabilities.ok_or_else(|| missing(meta::CLIENT_CAPABILITIES, "an object"))?;
+        Ok((version, capabilities))
+    }
+
+    fn log_level(&self) -> Result<Option<Arc<str>>, ErrorObject> {
+        let Some(level) = &self.log_level else {
+            return Ok(None);
+        };
+        let level = level.read_owned::<String>().ok().filter(|l| is_level(l));
+        level.map(|l| Some(l.into())).ok_or_else(|| {
+            let text = format!("_meta[\"{}\"] is no log level", meta::LOG_LEVEL);
+            ErrorObject::new(code::INVALID_PARAMS, text)
+        })
+    }
+}
+
+/// R6, R8, R9: what a header says and what the body says are the same.
+fn agree(
+    mirror: &Mirror<'_>,
+    version: &str,
+    method: &Method,
+    params: &RawParams,
+) -> Result<(), ErrorObject> {
+    let plain = |v: &str| Ok(v.trim_matches([' ', '\t']).to_owned());
+    compare("MCP-Protocol-Version", mirror.version, Some(version), plain)?;
+    compare("Mcp-Method", mirror.method, Some(method.as_str()), plain)?;
+    let source = match method.as_str() {
+        "tools/call" | "prompts/get" => params.name(),
+        "resources/read" => params.uri(),
+        "tasks/get" | "tasks/update" | "tasks/cancel" => {
+            params.get("taskId").and_then(|v| v.read_owned().ok())
+        }
+        _ => return Ok(()),
+    };
+    compare("Mcp-Name", mirror.name, source.as_deref(), |v| {
+        header::decode(v).map(Cow::into_owned).map_err(drop)
+    })
+}
+
+fn compare(
+    name: &str,
+    header: Mirrored<'_>,
+    body: Option<&str>,
+    read: impl FnOnce(&str) -> Result<String, ()>,
+) -> Result<(), ErrorObject> {
+    let why = match (header, body) {
+        // The body lacks it too: a wrong parameter, not a wrong header.
+        (Mirrored::Absent, None) => return Ok(()),
+        (Mirrored::Absent, Some(_)) => "is missing",
+        (Mirrored::Unreadable, _) => "is not readable, or there twice",
+        (Mirrored::Text(text), body) => match read(text) {
+            Err(()) => "cannot be decoded",
+            Ok(text) if Some(&*text) == body => return Ok(()),
+            Ok(_) => "differs from the body",
+        },
+    };
+    let text = format!("Header mismatch: {name} {why}");
+    Err(ErrorObject::new(code::HEADER_MISMATCH, text))
+}
+
+/// R7. Who speaks the modern envelope with a legacy version is told of modern versions only: the
+/// legacy ones need the other envelope.
+fn supported(version: &str) -> Result<(), ErrorObject> {
+    let known: Option<Revision> = version.parse().ok();
+    if known == Some(Revision::NEWEST_MODERN) {
+        return Ok(());
+    }
+    let all = Revision::ALL.iter().map(|r| r.as_str());
+    let supported: Vec<_> = match known {
+        Some(_) => vec![Revision::NEWEST_MODERN.as_str()],
+        None => all.collect(),
+    };
+    let requested: String = version.chars().take(64).collect();
+    let data = serde_json::json!({ "supported": supported, "requested": requested });
+    Err(ErrorObject::with_data(
+        code::UNSUPPORTED_VERSION,
+        "Unsupported protocol version",
+        Some(&RawJson::of(&data)),
+    ))
+}
+
+/// The answer to a modern request.
+pub(crate) fn outcome(id: &RequestId, method: &Method, outcome: Outcome) -> Wire {
+    match outcome {
+        Outcome::Complete(result) if *method == Method::Listen => {
+            Wire::result(id, &subscription_end(id, &result))
+        }
+        Outcome::Complete(result) => complete(id, method, &result),
+        Outcome::InputRequired(result) => Wire::result(id, &result),
+        Outcome::Error(error) => Wire::error(Some(id), &modern_error(error)),
+        Outcome::Accepted => Wire::error(Some(id), &no_method(method)),
+    }
+}
+
+/// The end of a listen stream: an answer that says which one it ends.
+pub(crate) fn subscription_end(id: &RequestId, result: &RawJson) -> RawJson {
+    let result = to_modern(result, false);
+    let old = result
+        .get("_meta")
+        .unwrap_or_else(|| RawJson::from_static("{}"));
+    let tag: &[u8] = id.json();
+    let tagged = json::set_members(&old, &[(meta::SUBSCRIPTION_ID, Some(tag))]);
+    tagged
+        .and_then(|m| json::set_members(&result, &[("_meta", Some(m.bytes()))]))
+        .unwrap_or(result)
+}
+
+/// R30: codes of older revisions never reach a modern client.
+fn modern_error(error: ErrorObject) -> ErrorObject {
+    match error.code() {
+        code::RESOURCE_NOT_FOUND => error.with_code(code::INVALID_PARAMS),
+        code::URL_ELICITATION_REQUIRED => error.with_code(code::INTERNAL_ERROR),
+        _ => error,
+    }
+}
+
+const MODERN_MEMBERS: [&[u8]; 3] = [b"\"resultType\"", b"\"ttlMs\"", b"\"cacheScope\""];
+
+/// Adds what modern results must have (R29). A result that mentions none of it anywhere, as
+/// results of older backends do, gets it as a slice in front: its own bytes are not copied.
+fn complete(id: &RequestId, method: &Method, result: &RawJson) -> Wire {
+    let cacheable = matches!(
+        method,
+        Method::Discover
+            | Method::ToolsList
+            | Method::PromptsList
+            | Method::ResourcesList
+            | Method::ResourceTemplatesList
+            | Method::ResourcesRead
+    );
+    let bytes = result.bytes();
+    let wanted = if cacheable { 3 } else { 1 };
+    let mentioned = MODERN_MEMBERS[..wanted]
+        .iter()
+        .any(|m| memchr::memmem::find(bytes, m).is_some());
+    if mentioned || !result.is_object() {
+        return Wire::result(id, &to_modern(result, cacheable));
+    }
+    let rest = bytes.slice(1..);
+    let mut front = br#"{"resultType":"complete""#.to_vec();
+    if cacheable {
+        front.extend_from_slice(br#","ttlMs":0,"cacheScope":"private""#);
+    }
+    if rest.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'}') {
+        front.push(b',');
+    }
+    let mut parts = jsonrpc::response_parts(Some(id), Ok(&RawJson::from_checked(front.into())));
+    // Head and the members in front; then what the backend wrote; then the envelope's brace.
+    parts.insert(2.min(parts.len()), rest);
+    Wire { parts, code: None }
+}
+
+/// The message that ends a subscription on a transport without streams of its own.
+pub(crate) fn cancelled(id: &RequestId) -> Wire {
+    let params = [b"{\"requestId\":", &id.json()[..], b"}"].concat();
+    let params = RawParams::parse(Some(Bytes::from(params))).unwrap_or_default();
+    Wire::notification(&Method::Cancelled, &params)
+}

@@ -1,0 +1,272 @@
+//! Who may ask at all: `Origin`, `Host` and the size of the head.
+//!
+//! A page of any web site can make its reader's browser send requests to `localhost`. The browser
+//! says which site it is (`Origin`), and which name it resolved (`Host`): a site that lets its own
+//! name point to 127.0.0.1 still cannot make that name one of ours.
+
+use std::net::IpAddr;
+
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{Method, Response, StatusCode, Version};
+
+use super::body::Body;
+use super::reply;
+use crate::server::params::HttpParams;
+use crate::server::serve::LocalAddr;
+
+type Refusal = Box<Response<Body>>;
+
+/// The rules, prepared once.
+#[derive(Debug)]
+pub(super) struct Gate {
+    hosts: Vec<HostRule>,
+    origins: Vec<String>,
+    header_bytes: usize,
+    headers: usize,
+    uri: usize,
+}
+
+#[derive(Debug)]
+enum HostRule {
+    /// A name, with any port or with this one.
+    Name(String, Option<u16>),
+    /// Any name below this domain (with its leading dot).
+    Below(String),
+}
+
+impl Gate {
+    pub(super) fn new(params: &HttpParams) -> Self {
+        Self {
+            hosts: params.allowed_hosts.iter().map(|h| rule(h)).collect(),
+            origins: params
+                .allowed_origins
+                .iter()
+                .map(|o| o.trim_end_matches('/').to_ascii_lowercase())
+                .collect(),
+            header_bytes: params.limits.header_bytes,
+            headers: params.limits.headers,
+            uri: params.limits.uri,
+        }
+    }
+
+    /// Lets a request in, or says why not. Gives the origin that answers may be shared with.
+    pub(super) fn admit(
+        &self,
+        head: &Parts,
+        check_host: bool,
+    ) -> Result<Option<HeaderValue>, Refusal> {
+        self.small(head)?;
+        if matches!(head.method, Method::CONNECT | Method::TRACE) {
+            return Err(Box::new(reply::not_allowed("POST, GET, DELETE")));
+        }
+        let origin = self.origin(head)?;
+        if check_host {
+            self.host(head)?;
+        }
+        Ok(origin)
+    }
+
+    /// B13.
+    fn small(&self, head: &Parts) -> Result<(), Refusal> {
+        let uri = &head.uri;
+        let length = uri.path().len() + uri.query().map_or(0, |q| q.len() + 1);
+        if length > self.uri {
+            return refuse(StatusCode::URI_TOO_LONG, "the URI is too long");
+        }
+        let bytes: usize = head
+            .headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 4)
+            .sum();
+        if bytes > self.header_bytes || head.headers.len() > self.headers {
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return refuse(status, "too many or too large headers");
+        }
+        Ok(())
+    }
+
+    /// R49, B15.
+    fn origin(&self, head: &Parts) -> Result<Option<HeaderValue>, Refusal> {
+        let mut all = head.headers.get_all(header::ORIGIN).iter();
+        let Some(origin) = all.next() else {
+            return Ok(None);
+        };
+        let text = origin.to_str().unwrap_or_default().to_ascii_lowercase();
+        let known = self.origins.contains(&text) || is_loopback_origin(&text);
+        if all.next().is_some() || !known {
+            return refuse(StatusCode::FORBIDDEN, "this Origin is not allowed");
+        }
+        Ok(Some(origin.clone()))
+    }
+
+    /// B16, B38.
+    fn host(&self, head: &Parts) -> Result<(), Refusal> {
+        let bad = |text| refuse(StatusCode::BAD_REQUEST, text);
+        let mut all = head.headers.get_all(header::HOST).iter();
+        let named = match (all.next(), all.next()) {
+            (Some(host), None) => host.to_str().ok().and_then(|h| h.parse::<Authority>().ok()),
+            (None, _) if head.version >= Version::HTTP_2 => head.uri.authority().cloned(),
+            (None, _) => return bad("Host is missing"),
+            (Some(_), Some(_)) => return bad("Host is there twice"),
+        };
+        let Some(host) = named.filter(|h| !h.as_str().contains('@')) else {
+            return bad("Host is not readable");
+        };
+        let other = head.uri.authority();
+        if other.is_some_and(|a| !a.as_str().eq_ignore_ascii_case(host.as_str())) {
+            return bad("Host and request target differ");
+        }
+        if self.knows(&host, head.extensions.get::<LocalAddr>()) {
+            return Ok(());
+        }
+        refuse(StatusCode::FORBIDDEN, "this Host is not allowed")
+    }
+
+    fn knows(&self, host: &Authority, own: Option<&LocalAddr>) -> bool {
+        let name = host.host().trim_end_matches('.').to_ascii_lowercase();
+        if is_loopback(&name) {
+            return true;
+        }
+        let own = own.map(|own| own.0.ip().to_canonical());
+        if own.is_some() && own == address(&name).map(|a| a.to_canonical()) {
+            return true;
+        }
+        self.hosts.iter().any(|rule| match rule {
+            HostRule::Name(known, port) => {
+                *known == name && port.is_none_or(|p| host.port_u16() == Some(p))
+            }
+            HostRule::Below(domain) => name.ends_with(domain),
+        })
+    }
+}
+
+fn refuse<T>(status: StatusCode, text: &str) -> Result<T, Refusal> {
+    Err(Box::new(reply::refused_unread(status, text)))
+}
+
+fn rule(text: &str) -> HostRule {
+    let text = text.trim().to_ascii_lowercase();
+    if let Some(domain) = text.strip_prefix('*') {
+        return HostRule::Below(domain.to_owned());
+    }
+    match text.parse::<Authority>() {
+        Ok(authority) => HostRule::Name(authority.host().to_owned(), authority.port_u16()),
+        Err(_) => HostRule::Name(text, None),
+    }
+}
+
+fn address(name: &str) -> Option<IpAddr> {
+    let bare = name.strip_prefix('[').and_then(|n| n.strip_suffix(']'));
+    bare.unwrap_or(name).parse().ok()
+}
+
+fn is_loopback(name: &str) -> bool {
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || address(name).is_some_and(|a| a.to_canonical().is_loopback())
+}
+
+fn is_loopback_origin(origin: &str) -> bool {
+    let rest = origin.strip_prefix("http://");
+    let Some(rest) = rest.or_else(|| origin.strip_prefix("https://")) else {
+        return false;
+    };
+    rest.parse::<Authority>()
+        .is_ok_and(|a| !a.as_str().contains('@') && is_loopback(a.host()))
+}
+
+/// Answers a browser that asks first. An origin that is here was admitted; without one it is no
+/// preflight.
+pub(super) fn preflight(origin: Option<&HeaderValue>) -> Response<Body> {
+    if origin.is_none() {
+        return reply::not_allowed("POST, GET, DELETE");
+    }
+    let mut answer = reply::gone();
+    let headers = answer.headers_mut();
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("POST, GET, DELETE"),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static(
+            "Content-Type, Accept, Authorization, Last-Event-ID, Mcp-Session-Id, \
+             MCP-Protocol-Version, Mcp-Method, Mcp-Name",
+        ),
+    );
+    let day = HeaderValue::from_static("86400");
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, day);
+    answer
+}
+
+/// Lets pages of an admitted origin read the answer: that origin, never everybody, and without
+/// the browser's credentials (B17).
+pub(super) fn share(answer: &mut Response<Body>, origin: HeaderValue) {
+    let headers = answer.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("Mcp-Session-Id, Retry-After"),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r49_loopback_names_and_listed_hosts_are_known_and_nothing_else() {
+        let params = HttpParams {
+            allowed_hosts: ["mcp.example", "fixed.example:8000", "*.inner.example"]
+                .map(String::from)
+                .to_vec(),
+            ..HttpParams::default()
+        };
+        let gate = Gate::new(&params);
+        let own = LocalAddr("10.1.2.3:8000".parse().unwrap());
+        for (host, known) in [
+            ("localhost", true),
+            ("LOCALHOST:8000", true),
+            ("127.0.0.1:8000", true),
+            ("127.9.9.9", true),
+            ("[::1]:8000", true),
+            ("[::ffff:127.0.0.1]", true),
+            ("localhost.", true),
+            ("10.1.2.3:8000", true),
+            ("mcp.example", true),
+            ("mcp.example:99", true),
+            ("fixed.example:8000", true),
+            ("fixed.example:8001", false),
+            ("a.inner.example", true),
+            ("inner.example", false),
+            ("evilinner.example", false),
+            ("10.1.2.4", false),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example", false),
+            ("0.0.0.0", false),
+        ] {
+            let authority = host.parse().unwrap();
+            assert_eq!(gate.knows(&authority, Some(&own)), known, "{host}");
+        }
+    }
+
+    #[test]
+    fn r49_origins_on_loopback_are_ours_and_lookalikes_are_not() {
+        for (origin, ours) in [
+            ("http://localhost:6274", true),
+            ("https://127.0.0.1", true),
+            ("http://[::1]:3000", true),
+            ("null", false),
+            ("", false),
+            ("http://evil.example", false),
+            ("http://localhost.evil.example", false),
+            ("http://localhost@evil.example", false),
+            ("file://localhost", false),
+        ] {
+            assert_eq!(is_loopback_origin(origin), ours, "{origin}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Messages of 2025-03-26 to 2025-11-25: `initialize` opens a session, everything else is in one.
+
+use std::sync::Arc;
+
+use futures::{FutureExt, stream};
+use http::request::Parts;
+use http::{Response, StatusCode};
+use mcp_router_protocol::{
+    EnvelopeError, Era, ErrorObject, Message, Method, RawJson, RawParams, RequestId, Revision,
+};
+
+use super::body::Body;
+use super::events::Events;
+use super::keep::{KeptCall, KeptReplies};
+use super::post::invalid;
+use super::{SESSION, Shared, VERSION, reply, single};
+use crate::server::call::{Head, Hold, start};
+use crate::server::connection::{legacy_request, notify};
+use crate::server::dialect::modern::Mirrored;
+use crate::server::dialect::{Exchange, Voice, Wire, legacy};
+use crate::server::peer::Peer;
+
+type Refusal = Box<Response<Body>>;
+
+pub(super) async fn message(
+    shared: &Arc<Shared>,
+    head: &Parts,
+    message: Message,
+    hold: Hold,
+) -> Result<Response<Body>, Refusal> {
+    let message = match message {
+        Message::Request {
+            id,
+            method: Method::Initialize,
+            params,
+        } => {
+            return initialize(shared, head, &id, &params).await;
+        }
+        other => other,
+    };
+    let peer = session(shared, head)?;
+    match message {
+        Message::Request { id, method, params } => {
+            let keep = shared.params.times.orphan;
+            let call = call(shared, &peer, id, method, params, hold)?;
+            Ok(match call {
+                Call::Known(wire) => reply::message(StatusCode::OK, wire),
+                Call::Running(call) => match KeptCall::new(call, keep).await {
+                    Head::Answer(wire) => reply::message(StatusCode::OK, wire),
+                    Head::Stream(replies) => {
+                        let replies = KeptReplies::new(replies, keep);
+                        reply::events(Events::new(replies, shared.params.times.keep_alive))
+                    }
+                    // A cancelled request gets no answer (R39): a stream that ends without one.
+                    Head::Silent => {
+                        let silence = Events::new(stream::empty(), keep);
+                        reply::events(silence)
+                    }
+                },
+            })
+        }
+        other => {
+            told(shared, &peer, other, hold);
+            Ok(reply::accepted())
+        }
+    }
+}
+
+/// The session of a request, its version header checked.
+pub(super) fn session(shared: &Shared, head: &Parts) -> Result<Arc<Peer>, Refusal> {
+    let principal = Shared::principal(head);
+    let peer = shared.sessions.find(single(head, SESSION), &principal)?;
+    let legacy = |text: &str| {
+        let revision = text.trim().parse::<Revision>();
+        revision.is_ok_and(|r| r.era() == Era::Legacy)
+    };
+    match single(head, VERSION) {
+        // Absent: the session's own.
+        Mirrored::Absent => Ok(peer),
+        Mirrored::Text(text) if legacy(text) => Ok(peer),
+        _ => {
+            let text = "MCP-Protocol-Version names no supported version";
+            Err(Box::new(reply::refused(StatusCode::BAD_REQUEST, text)))
+        }
+    }
+}
+
+async fn initialize(
+    shared: &Arc<Shared>,
+    head: &Parts,
+    id: &RequestId,
+    params: &RawParams,
+) -> Result<Response<Body>, Refusal> {
+    let session = shared.sessions.fresh()?;
+    let principal = Shared::principal(head);
+    let ask = shared.params.times.ask;
+    let opened = Peer::open(&shared.router, session, params, principal, ask).await;
+    Ok(match opened {
+        Err(error) => reply::error(StatusCode::OK, Some(id), &error),
+        Ok((peer, result)) => {
+            shared.sessions.add(peer.clone());
+            let answer = reply::message(StatusCode::OK, Wire::result(id, &result));
+            reply::in_session(answer, peer.session().id().as_str())
+        }
+    })
+}
+
+/// A request of a session on its way.
+pub(super) enum Call {
+    /// The edge knows the answer.
+    Known(Wire),
+    Running(futures::future::BoxFuture<'static, Head>),
+}
+
+/// Starts a request.
+///
+/// # Errors
+/// 400 if its id is in flight already: that call goes on unharmed (B8).
+pub(super) fn call(
+    shared: &Shared,
+    peer: &Arc<Peer>,
+    id: RequestId,
+    method: Method,
+    params: RawParams,
+    mut hold: Hold,
+) -> Result<Call, Refusal> {
+    if let Some(answer) = legacy::local(peer.session(), &method, &params) {
+        return Ok(Call::Known(known(&id, answer)));
+    }
+    let Some(ticket) = peer.calls().enter(&id) else {
+        let mut error = EnvelopeError::invalid("a request with this id is in flight");
+        error.id = Some(id);
+        return Err(invalid(&error));
+    };
+    hold.ticket = Some(ticket);
+    let request = legacy_request(peer, method, params);
+    let voice = Voice::Legacy(peer.clone());
+    let exchange = Exchange::new(id, &request, voice, shared.params.times.ask);
+    let run = start(shared.router.clone(), request, exchange, hold);
+    Ok(Call::Running(run.boxed()))
+}
+
+fn known(id: &RequestId, answer: Result<RawJson, ErrorObject>) -> Wire {
+    match answer {
+        Ok(result) => Wire::result(id, &result),
+        Err(error) => Wire::error(Some(id), &error),
+    }
+}
+
+/// Takes what wants no answer.
+pub(super) fn told(shared: &Shared, peer: &Arc<Peer>, message: Message, hold: Hold) {
+    match message {
+        Message::Response { id, answer } => peer.asks().answer(id.as_ref(), answer),
+        Message::Notification {
+            method: Method::Cancelled,
+            params,
+        } => {
+            peer.calls().cancel(&params);
+        }
+        Message::Notification { method, params } => {
+            let request = legacy_request(peer, method, params);
+            let notify = notify(shared.router.clone(), request);
+            // The client gets its 202 now; the limits hold until the backends have heard.
+            let keep = shared.params.times.orphan;
+            tokio::spawn(async move {
+                let _ = tokio::time::timeout(keep, notify).await;
+                drop(hold);
+            });
+        }
+        Message::Request { .. } => {}
+    }
+}

@@ -1,0 +1,216 @@
+//! MCP over HTTP: every revision on one endpoint.
+//!
+//! [`HttpService`] takes requests of any body type, so that it can be mounted in hyper, in axum or
+//! in a test without a socket. What it refuses, it refuses in an order: who may ask at all
+//! (`Origin`, `Host`), what is asked for, whether there is room, and only then what the body says.
+
+mod batch;
+mod body;
+mod events;
+mod gate;
+mod intake;
+mod keep;
+mod legacy;
+mod modern;
+mod negotiate;
+mod post;
+mod reply;
+mod sessions;
+mod sse;
+mod standing;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, header};
+use mcp_router_service::{McpService, Principal};
+use tokio::sync::Semaphore;
+use tower::{BoxError, Service};
+
+pub use body::Body;
+use gate::Gate;
+use sessions::Sessions;
+
+use super::params::{HttpParams, Page};
+
+/// The session id's header.
+pub(crate) const SESSION: &str = "mcp-session-id";
+/// The revision's header.
+pub(crate) const VERSION: &str = "mcp-protocol-version";
+
+/// Where streamable HTTP is served.
+const MCP: &str = "/mcp";
+/// Where HTTP+SSE is served.
+const SSE: &str = "/sse";
+/// Where clients of HTTP+SSE post.
+const SSE_POST: &str = "/sse/messages";
+
+/// Makes the HTTP edge of `router`. Call it inside a runtime: sessions are swept by a task, which
+/// ends with the last clone.
+///
+/// A [`Principal`] among a request's extensions is taken for whom authentication found.
+pub fn http(router: McpService, params: HttpParams) -> HttpService {
+    let limits = &params.limits;
+    let shared = Arc::new(Shared {
+        gate: Gate::new(&params),
+        in_flight: Arc::new(Semaphore::new(limits.in_flight)),
+        streams: Arc::new(Semaphore::new(limits.streams)),
+        buffered: intake::budget(limits.buffered),
+        sessions: Sessions::new(limits.sessions, params.times.session_idle),
+        connections: sse::Connections::default(),
+        router,
+        params,
+    });
+    sessions::sweep(&shared);
+    HttpService { shared }
+}
+
+/// The HTTP edge as a service. Clones are the same edge; it is always ready.
+///
+/// Dropping a request's future or an answer's body means that the client is gone.
+#[derive(Clone)]
+pub struct HttpService {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    router: McpService,
+    params: HttpParams,
+    gate: Gate,
+    in_flight: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    buffered: Arc<Semaphore>,
+    sessions: Sessions,
+    connections: sse::Connections,
+}
+
+impl HttpService {
+    /// Ends every session: cancels its calls, ends its streams, and closes what was opened for it
+    /// upstream. New ones can still be opened. Safe to drop; what was not closed then stays open.
+    pub async fn close(&self) {
+        let sessions = self.shared.sessions.take_all();
+        let closing = sessions.iter().map(|peer| peer.close());
+        futures::future::join(
+            futures::future::join_all(closing),
+            self.shared.connections.close_all(),
+        )
+        .await;
+    }
+}
+
+impl fmt::Debug for HttpService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpService")
+            .field("params", &self.shared.params)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B> Service<Request<B>> for HttpService
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let shared = self.shared.clone();
+        let answer = AssertUnwindSafe(answer(shared, request)).catch_unwind();
+        answer
+            .map(|answer| {
+                Ok(answer.unwrap_or_else(|_| {
+                    tracing::error!("a handler panicked; its request gets an error");
+                    reply::refused(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
+                }))
+            })
+            .boxed()
+    }
+}
+
+async fn answer<B>(shared: Arc<Shared>, request: Request<B>) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let (head, body) = request.into_parts();
+    let page = shared
+        .params
+        .pages
+        .iter()
+        .find(|p| p.path == head.uri.path());
+    let check_host = page.is_none_or(|p| p.check_host);
+    let origin = match shared.gate.admit(&head, check_host) {
+        Ok(origin) => origin,
+        Err(refusal) => return *refusal,
+    };
+    let mut answer = match (page, head.method == Method::OPTIONS) {
+        (_, true) => gate::preflight(origin.as_ref()),
+        (Some(page), _) => self::page(page, &head.method),
+        (None, _) => route(&shared, head, body).await,
+    };
+    if let Some(origin) = origin {
+        gate::share(&mut answer, origin);
+    }
+    answer
+}
+
+fn page(page: &Page, method: &Method) -> Response<Body> {
+    match *method {
+        Method::GET => (page.get)().map(Body::from),
+        Method::HEAD => (page.get)().map(|_| Body::empty()),
+        _ => reply::not_allowed("GET, HEAD"),
+    }
+}
+
+async fn route<B>(shared: &Arc<Shared>, head: Parts, body: B) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    // Clients write the same URL with and without the slash.
+    let path = head.uri.path();
+    match (path.strip_suffix('/').unwrap_or(path), &head.method) {
+        (MCP, &Method::POST) => post::post(shared, &head, body).await,
+        (MCP, &Method::GET) => standing::get(shared, &head),
+        (MCP, &Method::DELETE) => standing::delete(shared, &head),
+        (MCP, _) => reply::not_allowed("POST, GET, DELETE"),
+        (SSE, &Method::GET) => sse::open(shared, &head),
+        (SSE, _) => reply::not_allowed("GET"),
+        (SSE_POST, &Method::POST) => sse::post(shared, &head, body).await,
+        (SSE_POST, _) => reply::not_allowed("POST"),
+        _ => reply::refused(StatusCode::NOT_FOUND, "nothing here; MCP is at /mcp"),
+    }
+}
+
+impl Shared {
+    fn principal(head: &Parts) -> Principal {
+        head.extensions.get().cloned().unwrap_or_default()
+    }
+}
+
+/// A header's value if it is there once and is text.
+pub(super) fn single<'a>(head: &'a Parts, name: &str) -> super::dialect::modern::Mirrored<'a> {
+    use super::dialect::modern::Mirrored;
+    let mut all = head.headers.get_all(name).iter();
+    match (all.next(), all.next()) {
+        (None, _) => Mirrored::Absent,
+        (Some(one), None) => one.to_str().map_or(Mirrored::Unreadable, Mirrored::Text),
+        (Some(_), Some(_)) => Mirrored::Unreadable,
+    }
+}
+
+/// The value of `Retry-After` for what the router refuses because it is full, in seconds.
+const RETRY_AFTER: header::HeaderValue = header::HeaderValue::from_static("1");

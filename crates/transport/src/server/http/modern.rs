@@ -1,0 +1,60 @@
+//! Requests of 2026-07-28: each stands alone, and its connection is its life.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Response, StatusCode};
+use mcp_router_protocol::{Method, RawParams, RequestId, code};
+
+use super::body::Body;
+use super::events::Events;
+use super::{Shared, VERSION, reply, single};
+use crate::server::call::{Head, Hold, start};
+use crate::server::dialect::modern::{Mirror, accept};
+use crate::server::dialect::{Exchange, Voice, Wire};
+
+pub(super) async fn request(
+    shared: &Arc<Shared>,
+    head: &Parts,
+    id: RequestId,
+    method: Method,
+    params: RawParams,
+    mut hold: Hold,
+) -> Result<Response<Body>, Box<Response<Body>>> {
+    let mirror = Mirror {
+        version: single(head, VERSION),
+        method: single(head, "mcp-method"),
+        name: single(head, "mcp-name"),
+    };
+    let request = accept(method, params, Some(mirror), Shared::principal(head));
+    let request = request.map_err(|error| Box::new(answer(Wire::error(Some(&id), &error))))?;
+    if request.method == Method::Listen {
+        let Ok(permit) = shared.streams.clone().try_acquire_owned() else {
+            return Err(Box::new(reply::full("streams")));
+        };
+        // A subscription may last for days: it counts as a stream, not as work.
+        hold.permits = vec![permit];
+    }
+    let times = &shared.params.times;
+    let exchange = Exchange::new(id, &request, Voice::Modern, times.ask);
+    Ok(
+        match start(shared.router.clone(), request, exchange, hold).await {
+            Head::Answer(wire) => answer(wire),
+            Head::Stream(replies) => reply::events(Events::new(replies, times.keep_alive)),
+            // Only tickets fall silent, and there is none.
+            Head::Silent => reply::refused(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
+        },
+    )
+}
+
+/// The status goes by the error's code; an answer inside a stream has none of its own.
+fn answer(wire: Wire) -> Response<Body> {
+    let status = match wire.code {
+        Some(code::METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
+        Some(
+            code::HEADER_MISMATCH | code::MISSING_CLIENT_CAPABILITY | code::UNSUPPORTED_VERSION,
+        ) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
+    };
+    reply::message(status, wire)
+}

@@ -1,0 +1,62 @@
+//! What a client sends and takes: `Content-Type` and `Accept`.
+
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::request::Parts;
+use http::{Response, StatusCode};
+
+use super::body::Body;
+use super::reply;
+
+/// The body must say that it is JSON. A web page of another site cannot, without asking first:
+/// what it can send is `text/plain` (B17).
+pub(super) fn sends_json(head: &Parts) -> Result<(), Box<Response<Body>>> {
+    let mut types = head.headers.get_all(CONTENT_TYPE).iter();
+    let essence = match (types.next(), types.next()) {
+        (Some(one), None) => one.to_str().unwrap_or_default(),
+        _ => "",
+    };
+    let essence = essence.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let text = "Content-Type must be application/json";
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    Err(Box::new(reply::refused_unread(status, text)))
+}
+
+/// An answer may be JSON or a stream of events, whichever the call turns out to be.
+pub(super) fn takes(head: &Parts, types: &[&str]) -> Result<(), Box<Response<Body>>> {
+    if types.iter().all(|t| accepts(head, t)) {
+        return Ok(());
+    }
+    let text = format!("Accept must allow {}", types.join(" and "));
+    let status = StatusCode::NOT_ACCEPTABLE;
+    Err(Box::new(reply::refused_unread(status, &text)))
+}
+
+/// Whether `Accept` allows a media type. Who sends none takes anything (RFC 9110).
+fn accepts(head: &Parts, wanted: &str) -> bool {
+    let mut any = false;
+    let group = wanted.split('/').next().unwrap_or_default();
+    for value in head.headers.get_all(ACCEPT) {
+        let Ok(value) = value.to_str() else { continue };
+        for range in value.split(',') {
+            any = true;
+            let mut parts = range.split(';').map(str::trim);
+            let range = parts.next().unwrap_or_default();
+            let matches = range == "*/*"
+                || range.eq_ignore_ascii_case(wanted)
+                || range
+                    .strip_suffix("/*")
+                    .is_some_and(|g| g.eq_ignore_ascii_case(group));
+            let refused = parts.any(|p| {
+                p.strip_prefix("q=")
+                    .is_some_and(|q| q.parse::<f32>() == Ok(0.0))
+            });
+            if matches && !refused {
+                return true;
+            }
+        }
+    }
+    !any
+}

@@ -1,0 +1,106 @@
+//! POST to the endpoint: one message of either era.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Response, StatusCode};
+use mcp_router_protocol::params::meta;
+use mcp_router_protocol::revision::is_modern_version;
+use mcp_router_protocol::{EnvelopeError, Message, RawParams};
+use tower::BoxError;
+
+use super::body::Body;
+use super::{SESSION, Shared, VERSION, batch, intake, legacy, modern, negotiate, reply, single};
+use crate::server::call::Hold;
+use crate::server::dialect::modern::{Mirrored, is_modern_only};
+
+pub(super) async fn post<B>(shared: &Arc<Shared>, head: &Parts, body: B) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    match admitted(shared, head, body).await {
+        Ok(answer) => answer,
+        Err(refusal) => *refusal,
+    }
+}
+
+async fn admitted<B>(
+    shared: &Arc<Shared>,
+    head: &Parts,
+    body: B,
+) -> Result<Response<Body>, Box<Response<Body>>>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    // Before anything is read: a full router must not work on what it cannot serve.
+    let Ok(permit) = shared.in_flight.clone().try_acquire_owned() else {
+        return Err(Box::new(reply::full("requests in flight")));
+    };
+    negotiate::sends_json(head)?;
+    negotiate::takes(head, &["application/json", "text/event-stream"])?;
+    let intake = intake::read(shared, body).await?;
+    let mut hold = Hold::default();
+    hold.permits.push(permit);
+    hold.permits.extend(intake.share);
+    message(shared, head, &intake.text, hold).await
+}
+
+async fn message(
+    shared: &Arc<Shared>,
+    head: &Parts,
+    text: &Bytes,
+    hold: Hold,
+) -> Result<Response<Body>, Box<Response<Body>>> {
+    if Message::is_batch(text) {
+        return batch::post(shared, head, text, hold).await;
+    }
+    let message = Message::parse(text).map_err(|e| invalid(&e))?;
+    if !is_modern(head, &message) {
+        return legacy::message(shared, head, message, hold).await;
+    }
+    match message {
+        Message::Request { id, method, params } => {
+            modern::request(shared, head, id, method, params, hold).await
+        }
+        // Modern clients have nothing to say in these over HTTP: closing a stream cancels.
+        Message::Notification { method, .. } => {
+            tracing::debug!(%method, "notification of a modern client: dropped");
+            Ok(reply::accepted())
+        }
+        Message::Response { .. } => Err(invalid(&EnvelopeError::invalid(
+            "2026-07-28 has no responses from clients",
+        ))),
+    }
+}
+
+/// 400 for a text that is no acceptable message.
+pub(super) fn invalid(error: &EnvelopeError) -> Box<Response<Body>> {
+    let object = error.error_object();
+    Box::new(reply::error(
+        StatusCode::BAD_REQUEST,
+        error.id.as_ref(),
+        &object,
+    ))
+}
+
+/// Whether the version header says that the request is modern.
+pub(super) fn names_modern(head: &Parts) -> bool {
+    matches!(single(head, VERSION), Mirrored::Text(v) if is_modern_version(v.trim()))
+}
+
+/// The era of a message: by header or `_meta`. A method that only modern revisions have needs
+/// neither where there is no session, so that its sender learns what is missing.
+fn is_modern(head: &Parts, message: &Message) -> bool {
+    let named = |p: &RawParams| p.meta_value(meta::PROTOCOL_VERSION).is_some();
+    names_modern(head)
+        || match message {
+            Message::Request { method, params, .. } => {
+                named(params) || (is_modern_only(method) && !head.headers.contains_key(SESSION))
+            }
+            Message::Notification { params, .. } => named(params),
+            Message::Response { .. } => false,
+        }
+}

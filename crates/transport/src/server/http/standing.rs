@@ -1,0 +1,58 @@
+//! GET and DELETE on the endpoint: the session's own stream, and its end.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use http::Response;
+use http::request::Parts;
+
+use super::body::Body;
+use super::events::Events;
+use super::post::names_modern;
+use super::{Shared, legacy, negotiate, reply, sessions};
+
+type Refusal = Box<Response<Body>>;
+
+/// GET: a stream for what belongs to no call.
+pub(super) fn get(shared: &Arc<Shared>, head: &Parts) -> Response<Body> {
+    stream(shared, head).unwrap_or_else(|refusal| *refusal)
+}
+
+fn stream(shared: &Arc<Shared>, head: &Parts) -> Result<Response<Body>, Refusal> {
+    modern_has_none(head)?;
+    negotiate::takes(head, &["text/event-stream"])?;
+    let peer = legacy::session(shared, head)?;
+    let Ok(permit) = shared.streams.clone().try_acquire_owned() else {
+        return Err(Box::new(reply::full("streams")));
+    };
+    let Some(standing) = peer.stand(shared.params.limits.streams_per_session) else {
+        return Err(Box::new(reply::full("streams of this session")));
+    };
+    let events = standing.map(move |wire| {
+        let _held = &permit;
+        wire
+    });
+    let keep_alive = shared.params.times.keep_alive;
+    Ok(reply::events(Events::new(events, keep_alive)))
+}
+
+/// DELETE: ends the session.
+pub(super) fn delete(shared: &Arc<Shared>, head: &Parts) -> Response<Body> {
+    let found = modern_has_none(head).and_then(|()| legacy::session(shared, head));
+    match found {
+        Err(refusal) => *refusal,
+        Ok(peer) => {
+            shared.sessions.remove(&peer);
+            sessions::close(peer);
+            reply::gone()
+        }
+    }
+}
+
+/// R10.
+fn modern_has_none(head: &Parts) -> Result<(), Refusal> {
+    if names_modern(head) {
+        return Err(Box::new(reply::not_allowed("POST")));
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! A legacy client, from its `initialize` to the end of its session.
+//!
+//! A session is more than an id: calls run in it and may be cancelled, backends ask the client
+//! things in it, and messages wait in it until the client opens a stream to read them.
+
+mod asks;
+mod calls;
+mod standing;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, Revision};
+use mcp_router_service::{
+    ClientProfile, McpRequest, McpResponse, McpService, Principal, RequestContext, Session,
+    SessionId,
+};
+use tower::ServiceExt;
+
+pub(crate) use asks::Asks;
+pub(crate) use calls::{Calls, Ticket};
+use standing::Standing;
+pub(crate) use standing::StandingStream;
+
+use super::dialect::legacy;
+
+/// One legacy client.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    session: Session,
+    principal: Principal,
+    revision: Revision,
+    calls: Calls,
+    asks: Asks,
+    standing: Standing,
+    streams: AtomicUsize,
+    ask_limit: Duration,
+}
+
+impl Peer {
+    /// Serves `initialize`: opens the session, and answers what the client is to be told.
+    ///
+    /// # Errors
+    /// What to answer instead; then there is no session.
+    pub(crate) async fn open(
+        router: &McpService,
+        id: SessionId,
+        params: &RawParams,
+        principal: Principal,
+        ask_limit: Duration,
+    ) -> Result<(Arc<Self>, RawJson), ErrorObject> {
+        let (revision, client) = legacy::hello(params)?;
+        let client = Arc::new(client);
+        let (session, outbox) = Session::open(id, client.clone());
+        let context = context(&session, &client, &principal);
+        let answer = legacy::welcome(router.clone(), revision, context.clone()).await?;
+        let news = match listen(router, context).await {
+            Some(McpResponse::Stream(stream)) => Some(stream),
+            _ => {
+                tracing::warn!("the router offers no change stream: this client hears of none");
+                None
+            }
+        };
+        let peer = Self {
+            session,
+            principal,
+            revision,
+            calls: Calls::default(),
+            asks: Asks::default(),
+            standing: Standing::new(outbox, news),
+            streams: AtomicUsize::new(0),
+            ask_limit,
+        };
+        Ok((Arc::new(peer), answer))
+    }
+
+    pub(crate) const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    pub(crate) const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    pub(crate) const fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    pub(crate) const fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    pub(crate) const fn asks(&self) -> &Asks {
+        &self.asks
+    }
+
+    /// The context of a request in this session.
+    pub(crate) fn context(&self, wants_progress: bool) -> RequestContext {
+        RequestContext {
+            wants_progress,
+            ..context(&self.session, self.session.client(), &self.principal)
+        }
+    }
+
+    /// A stream of everything that belongs to no call. Of several, the newest gets the messages
+    /// (R25). `None`: the session has `limit` of them already.
+    pub(crate) fn stand(self: &Arc<Self>, limit: usize) -> Option<StandingStream> {
+        let taken = self
+            .streams
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| {
+                (n < limit).then_some(n + 1)
+            });
+        taken.ok()?;
+        Some(StandingStream::new(self.clone()))
+    }
+
+    /// Whether anything goes on in the session.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.streams.load(Ordering::Acquire) > 0 || !self.calls.is_empty()
+    }
+
+    /// Ends the session: cancels its calls, ends its streams, closes what was opened upstream.
+    pub(crate) async fn close(&self) {
+        self.calls.cancel_all();
+        self.asks.clear();
+        self.standing.end();
+        self.session.close().await;
+    }
+}
+
+fn context(
+    session: &Session,
+    client: &Arc<ClientProfile>,
+    principal: &Principal,
+) -> RequestContext {
+    RequestContext {
+        principal: principal.clone(),
+        client: client.clone(),
+        session: Some(session.clone()),
+        ..RequestContext::default()
+    }
+}
+
+/// Legacy clients hear of every kind of change; the stream remembers what it told of, so nothing
+/// is lost while the client has no stream open.
+async fn listen(router: &McpService, context: RequestContext) -> Option<McpResponse> {
+    let filter = bytes::Bytes::from_static(
+        br#"{"notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true}}"#,
+    );
+    let request = McpRequest {
+        method: Method::Listen,
+        params: RawParams::parse(Some(filter)).ok()?,
+        context,
+    };
+    router.clone().oneshot(request).await.ok()
+}

@@ -1,0 +1,195 @@
+//! The accept loop: connections with limits on everything a peer could hold on to.
+//!
+//! A peer that says nothing, sends one byte a minute or never reads costs a connection, and there
+//! are only so many. hyper limits none of it by itself before the first request, so [`pace`]
+//! times each phase of a connection.
+
+mod descriptors;
+mod linger;
+mod pace;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::CONNECTION;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use super::http::HttpService;
+use super::params::ServeParams;
+use pace::{Pace, Paced, PacedBody};
+
+/// How long the loop rests after it could not accept: descriptors come back by themselves, and
+/// trying at full speed would take the time that giving them back needs (F44).
+const REST: Duration = Duration::from_millis(100);
+/// How long an idle connection may still bring a request once the server stops: one may be on its
+/// way already.
+const LAST_CALL: Duration = Duration::from_millis(100);
+/// How long sessions may take to be closed upstream at the end.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// The address a connection came in on, among the request's extensions: off loopback, clients may
+/// name it in `Host`.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalAddr(pub SocketAddr);
+
+/// How serving ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ServeOutcome {
+    /// Connections that were cut because they were not done within the drain time.
+    pub cut: usize,
+}
+
+/// Serves HTTP/1.1 on `listener` until `stop` fires and everything in flight has its answer, or
+/// [`ServeParams::drain`] is over. Then closes every session.
+///
+/// Subscriptions and standing streams end with the router's drain, not by themselves: drain it
+/// before, or they are cut at the end. Errors of accepting never end the loop. Dropping the future
+/// stops accepting and leaves connections to themselves.
+pub async fn serve(
+    listener: TcpListener,
+    http: HttpService,
+    params: ServeParams,
+    stop: CancellationToken,
+) -> ServeOutcome {
+    let most = params.connections.unwrap_or_else(descriptors::connections);
+    let slots = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+    let params = Arc::new(params);
+    let connections = TaskTracker::new();
+    let cut = CancellationToken::new();
+    while let Some((stream, slot)) = next(&listener, &slots, &stop).await {
+        let connection = Connection {
+            http: http.clone(),
+            params: params.clone(),
+            stop: stop.clone(),
+            slot,
+        };
+        connections.spawn(
+            cut.clone()
+                .run_until_cancelled_owned(connection.run(stream)),
+        );
+    }
+    drop(listener);
+    connections.close();
+    let drained = tokio::time::timeout(params.drain, connections.wait()).await;
+    let left = if drained.is_ok() {
+        0
+    } else {
+        connections.len()
+    };
+    if left > 0 {
+        tracing::warn!(connections = left, "not done within the drain time: cut");
+    }
+    cut.cancel();
+    connections.wait().await;
+    if tokio::time::timeout(CLOSE, http.close()).await.is_err() {
+        tracing::warn!("sessions could not be closed upstream in time");
+    }
+    ServeOutcome { cut: left }
+}
+
+/// The next connection; `None` once it is time to stop.
+async fn next(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+    stop: &CancellationToken,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    loop {
+        // A slot first: what cannot be served waits in the kernel and costs no descriptor.
+        let slot = tokio::select! {
+            biased;
+            () = stop.cancelled() => return None,
+            slot = slots.clone().acquire_owned() => slot.ok()?,
+        };
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return None,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => return Some((stream, slot)),
+            // The peer left before we came; the next one may be there.
+            Err(e) if is_the_peers(&e) => tracing::debug!(error = %e, "connection not accepted"),
+            Err(e) => {
+                tracing::warn!(error = %e, "connections cannot be accepted for now");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+fn is_the_peers(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}
+
+struct Connection {
+    http: HttpService,
+    params: Arc<ServeParams>,
+    stop: CancellationToken,
+    slot: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    async fn run(self, stream: TcpStream) {
+        let _slot = self.slot;
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+        let local = stream.local_addr().ok().map(LocalAddr);
+        let pace = Arc::new(Pace::default());
+        let io = TokioIo::new(Paced::new(stream, pace.clone(), &self.params));
+        let http = self.http;
+        let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            let busy = pace.begin();
+            if let Some(local) = local {
+                request.extensions_mut().insert(local);
+            }
+            let answer = http.clone().call(request);
+            let pace = pace.clone();
+            async move {
+                let answer = answer.await?;
+                // Only refusals of unread bodies close the connection.
+                if answer.headers().contains_key(CONNECTION) {
+                    pace.leave_unread();
+                }
+                Ok::<_, Infallible>(answer.map(|body| PacedBody::new(body, busy)))
+            }
+        });
+        let connection = http1::Builder::new()
+            .max_buf_size(self.params.buffer.max(8 << 10))
+            .max_headers(self.params.headers)
+            // Ours, which know idleness from slowness.
+            .header_read_timeout(None)
+            .serve_connection(io, service);
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = last_call(&self.stop) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "connection ended");
+        }
+    }
+}
+
+async fn last_call(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(LAST_CALL).await;
+}
