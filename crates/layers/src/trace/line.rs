@@ -19,8 +19,8 @@ pub(super) fn is_call(method: &Method) -> bool {
 #[derive(Debug)]
 pub(super) struct Line {
     method: Method,
-    tool: String,
-    client: String,
+    tool: Option<String>,
+    client: Option<String>,
     trail: Trail,
     start: Instant,
     written: bool,
@@ -38,17 +38,14 @@ struct End<'a> {
 impl Line {
     /// Reads the names for the line. A resource's URI is an argument like others: it stays out.
     pub(super) fn start(request: &McpRequest) -> Self {
-        let foreign = |text: Option<String>| match text {
-            Some(text) => match printable(&text) {
-                Cow::Borrowed(_) => text,
-                Cow::Owned(safe) => safe,
-            },
-            None => String::new(),
+        let safe = |text: String| match printable(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(safe) => safe,
         };
         Self {
             method: request.method.clone(),
-            tool: foreign(request.params.name()),
-            client: foreign(request.context.client.name()),
+            tool: request.params.name().map(safe),
+            client: request.context.client.name().map(safe),
             trail: request.context.trail.clone(),
             start: Instant::now(),
             written: false,
@@ -60,11 +57,11 @@ impl Line {
     }
 
     pub(super) fn tool(&self) -> &str {
-        &self.tool
+        self.tool.as_deref().unwrap_or_default()
     }
 
     pub(super) fn client(&self) -> &str {
-        &self.client
+        self.client.as_deref().unwrap_or_default()
     }
 
     /// Writes the line.
@@ -86,14 +83,15 @@ impl Line {
         self.written = true;
         let (visited, attempts) = self.trail.last();
         let backend = end.error.and_then(|e| e.backend.clone()).or(visited);
-        let backend = backend.as_ref().map_or("", |b| b.as_str());
+        let backend = backend.as_ref().map(|b| b.as_str());
         let latency_ms = self.start.elapsed().as_micros() as f64 / 1000.0;
         let sent = end.error.map(|e| match e.sent {
             Sent::Unknown => "unknown",
             Sent::No | Sent::RejectedUnexecuted => "no",
         });
         let error = end.error.map(tracing::field::display);
-        let (tool, client, method) = (&*self.tool, &*self.client, &*self.method());
+        let (tool, client) = (self.tool.as_deref(), self.client.as_deref());
+        let method = &*self.method();
         macro_rules! line {
             ($log:ident) => {
                 tracing::$log!(
