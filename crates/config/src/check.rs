@@ -15,6 +15,9 @@ use crate::yaml::{Path, Places, Step};
 /// Most known keys that are listed when none is near.
 const MOST_LISTED: usize = 12;
 
+/// Most unknown keys for which the nearest known one is looked up.
+const MOST_NEAREST: usize = 200;
+
 /// One walk over a file.
 pub(crate) struct Checker<'a> {
     pub(crate) schema: &'a Json,
@@ -122,12 +125,13 @@ impl<'a> Checker<'a> {
     }
 
     fn alternatives(&self, schema: &'a Json) -> Vec<&'a Json> {
+        let schema = self.resolve(schema);
         match schema.get("anyOf").and_then(Json::as_array) {
             Some(any) => any
                 .iter()
                 .flat_map(|schema| self.alternatives(schema))
                 .collect(),
-            None => vec![self.resolve(schema)],
+            None => vec![schema],
         }
     }
 
@@ -163,6 +167,9 @@ impl<'a> Checker<'a> {
                 Some(values) => known.or(Some(values)),
             };
             let good = match schema {
+                Some(schema) if value.is_null() && properties.is_none() && !in_hosts => {
+                    self.present(&below, schema)
+                }
                 Some(schema) => self.check(value, schema, &below),
                 None => {
                     let known = properties
@@ -188,7 +195,10 @@ impl<'a> Checker<'a> {
             _ => format!(" in {path}"),
         };
         let message = format!("unknown key {}{within}", quote(name));
-        let near = nearest(name, known.iter().copied());
+        // A file with very many is not mistyped.
+        let near = (self.unknown.len() < MOST_NEAREST)
+            .then(|| nearest(name, known.iter().copied()))
+            .flatten();
         let help = match near {
             Some(near) => Some(format!("did you mean `{near}`?")),
             None if known.len() <= MOST_LISTED => Some(format!("known here: {}", known.join(", "))),
@@ -224,7 +234,7 @@ impl<'a> Checker<'a> {
         for (at, item) in items.iter_mut().enumerate() {
             let below = path.item(at);
             if item.is_null() && !may_be_absent {
-                all_good = self.wrong(&below, format!("must be {}", self.expected(schema)), None);
+                all_good = self.present(&below, schema);
             } else if !self.check(item, schema, &below) {
                 // Taken out, it would shift the places of the others.
                 *item = Value::Null;
@@ -232,6 +242,15 @@ impl<'a> Checker<'a> {
             }
         }
         all_good
+    }
+
+    /// Complains that nothing is at `path`, unless what was there is already complained about.
+    /// Always `false`.
+    fn present(&mut self, path: &Path, schema: &'a Json) -> bool {
+        if !self.notes.bad.contains(path) {
+            self.wrong(path, format!("must be {}", self.expected(schema)), None);
+        }
+        false
     }
 
     fn text(&mut self, text: &str, schema: &'a Json, path: &Path) -> bool {

@@ -11,7 +11,7 @@ use crate::interpolate::Interpolator;
 use crate::model::{Config, LogFormat};
 use crate::raw::RawFile;
 use crate::report::{Complaint, ConfigErrors, Finding, Notes, Source, Warning};
-use crate::schema::schema;
+use crate::schema::SCHEMA;
 use crate::variables::{self, Environment, Said};
 use crate::yaml::{self, Document, Masks, Places};
 
@@ -117,7 +117,7 @@ fn parse(
         places,
         text,
     } = document;
-    let schema = schema();
+    let schema = &*SCHEMA;
     let directory = path.parent().map(Path::to_owned).unwrap_or_default();
     let env = &input.env;
     let filled = Interpolator { env, directory }.fill(&mut value, &places, &mut notes);
@@ -128,13 +128,15 @@ fn parse(
     };
     host::translate(&mut value, known, &places, &mut notes);
     let lenient = said.lenient.unwrap_or(false);
-    let mut checker = Checker::new(&schema, &places, &filled, lenient, &mut notes);
+    let mut checker = Checker::new(schema, &places, &filled, lenient, &mut notes);
     checker.file(&mut value);
     let unknown = checker.unknown;
     let raw = serde_yaml::from_value(value).unwrap_or_else(|_| {
         // Only when the check let something through that the types do not take.
-        let whole = places.place(&yaml::Path::root());
-        notes.complain(Complaint::new("the file does not describe a router").at(whole));
+        if notes.complaints.is_empty() {
+            let whole = places.place(&yaml::Path::root());
+            notes.complain(Complaint::new("the file does not describe a router").at(whole));
+        }
         RawFile::default()
     });
     let mut site = Site {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use mcp_router_health::ProbeMethod;
 use serde_yaml::{Mapping, Value};
 
 use crate::model::{
@@ -16,27 +17,18 @@ use crate::model::{
 const HIDDEN: &str = "***";
 
 impl Config {
-    /// As YAML. Settings that the environment alone can make are under `environment`.
-    ///
-    /// # Panics
-    /// Never: the tree is made of texts, numbers and switches.
+    /// As YAML that says the same when it is loaded, apart from secrets. Settings that only the
+    /// environment and flags can make come first, as comments.
     pub fn to_yaml(&self) -> String {
-        serde_yaml::to_string(&self.resolved()).unwrap_or_default()
-    }
-
-    /// As JSON, the same as [`to_yaml`](Self::to_yaml).
-    pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(&self.resolved()).unwrap_or_default()
-    }
-
-    fn resolved(&self) -> Value {
         let backends: Vec<Value> = self.backends.iter().map(backend).collect();
-        Section::new()
-            .set("environment", environment(&self.server))
+        let file = Section::new()
             .set("server", server(&self.server))
             .set("routing", routing(&self.routing))
             .set("backends", backends)
-            .done()
+            .done();
+        // Maps, lists, texts and numbers can always be written.
+        let file = serde_yaml::to_string(&file).unwrap_or_default();
+        environment(&self.server) + &file
     }
 }
 
@@ -65,18 +57,20 @@ impl Section {
     }
 }
 
-fn environment(server: &ServerConfig) -> Value {
-    Section::new()
-        .set("MCP_SERVER_NAME", server.name.as_str())
-        .set("MCP_HOST", server.host.as_str())
-        .set("MCP_PORT", server.port)
-        .maybe(
-            "MCP_LOG_FORMAT",
-            server.log_format.map(|format| format.to_string()),
-        )
-        .set("MCP_CONFIG_WATCH", server.watch)
-        .set("MCP_ALLOW_REGISTRATION", server.allow_registration)
-        .done()
+fn environment(server: &ServerConfig) -> String {
+    let format = server
+        .log_format
+        .map(|format| format!("# MCP_LOG_FORMAT={format}\n"));
+    format!(
+        "# MCP_SERVER_NAME={}\n# MCP_HOST={}\n# MCP_PORT={}\n{}# MCP_CONFIG_WATCH={}\n\
+         # MCP_ALLOW_REGISTRATION={}\n",
+        server.name,
+        server.host,
+        server.port,
+        format.unwrap_or_default(),
+        server.watch,
+        server.allow_registration,
+    )
 }
 
 fn server(server: &ServerConfig) -> Value {
@@ -113,9 +107,6 @@ fn limits(limits: &Limits) -> Value {
         ("max_batch_items", limits.max_batch_items),
         ("page_size", limits.page_size),
         ("max_items_per_backend", limits.max_items_per_backend),
-        ("max_pages_per_list", limits.max_pages_per_list),
-        ("max_stream_messages", limits.max_stream_messages),
-        ("max_stream_bytes", limits.max_stream_bytes),
     ];
     let set = |section: Section, (key, limit)| Section::maybe(section, key, count(limit));
     all.into_iter().fold(Section::new(), set).done()
@@ -149,12 +140,14 @@ fn backend(backend: &BackendConfig) -> Value {
         EndpointConfig::Command(endpoint) => command(section, endpoint),
     };
     let probe = &backend.probe;
+    // The default is not written down: naming a method is not implemented yet.
+    let method = (probe.method() != ProbeMethod::Auto).then(|| probe.method().as_str());
     let health = Section::new()
         .set("enabled", probe.enabled())
         .set("interval_seconds", seconds(probe.interval()))
         .set("timeout_seconds", seconds(probe.timeout()))
         .maybe("endpoint", probe.endpoint())
-        .set("method", probe.method().as_str());
+        .maybe("method", method);
     let breaker = Section::new()
         .set("failure_threshold", backend.breaker.failure_threshold())
         .set("timeout_seconds", seconds(backend.breaker.open_for()))

@@ -71,6 +71,13 @@ fn namespace(raw: &RawBackend, path: &Path, site: &mut Site<'_>) -> Option<Names
         }
         return parsed;
     }
+    if ["name", "command"]
+        .iter()
+        .any(|key| site.notes.bad.contains(&path.key(key)))
+    {
+        // Whether one is needed, and what it would be, is not known.
+        return None;
+    }
     if raw.command.is_none() {
         site.missing(&at, "is missing: a backend with a URL has a namespace");
         return None;

@@ -27,11 +27,6 @@ pub(super) fn backends(
     let mut entries = listed(list.unwrap_or_default(), site);
     entries.extend(hosted("mcpServers", mcp_servers.unwrap_or_default(), site));
     entries.extend(hosted("servers", servers.unwrap_or_default(), site));
-    if entries.is_empty() && site.notes.complaints.is_empty() {
-        let place = site.places.key_place(&Path::root().key("backends"));
-        site.notes
-            .warn("no backends: there is nothing to route to", place);
-    }
     unique(&entries, site);
     let names: HashSet<String> = entries.iter().filter_map(|e| e.raw.name.clone()).collect();
     let build = |entry| backend::backend(entry, &names, site);

@@ -122,9 +122,6 @@ fn limits(raw: &RawLimits) -> Limits {
         max_batch_items: raw.max_batch_items,
         page_size: raw.page_size,
         max_items_per_backend: raw.max_items_per_backend,
-        max_pages_per_list: raw.max_pages_per_list,
-        max_stream_messages: raw.max_stream_messages,
-        max_stream_bytes: raw.max_stream_bytes,
     }
 }
 

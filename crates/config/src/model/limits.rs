@@ -34,10 +34,4 @@ pub struct Limits {
     pub page_size: Option<usize>,
     /// Items of one kind taken from one backend.
     pub max_items_per_backend: Option<usize>,
-    /// Pages of one list taken from one backend.
-    pub max_pages_per_list: Option<usize>,
-    /// Messages waiting for one event stream.
-    pub max_stream_messages: Option<usize>,
-    /// Bytes waiting for one event stream.
-    pub max_stream_bytes: Option<usize>,
 }

@@ -86,13 +86,4 @@ pub(crate) struct RawLimits {
     /// Items of one kind taken from one backend.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) max_items_per_backend: Option<usize>,
-    /// Pages of one list taken from one backend.
-    #[schemars(range(min = 1, max = 100_000))]
-    pub(crate) max_pages_per_list: Option<usize>,
-    /// Messages waiting for one event stream.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub(crate) max_stream_messages: Option<usize>,
-    /// Bytes waiting for one event stream.
-    #[schemars(range(min = 1024, max = 1_073_741_824))]
-    pub(crate) max_stream_bytes: Option<usize>,
 }

@@ -261,5 +261,10 @@ fn syntax(error: &ScanError) -> Complaint {
         column: error.marker().col() + 1,
         width: 1,
     };
-    Complaint::new(format!("file is not valid YAML: {}", error.info())).at(Some(place))
+    let problem = match error.info() {
+        // The scanner reads ahead, and has a limit of its own.
+        "recursion limit exceeded" => format!("nested deeper than {MAX_DEPTH} levels"),
+        info => format!("file is not valid YAML: {info}"),
+    };
+    Complaint::new(problem).at(Some(place))
 }

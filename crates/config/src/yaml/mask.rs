@@ -29,8 +29,20 @@ const SUSPICIOUS: [&str; 9] = [
 pub(crate) struct Masks<'a> {
     places: &'a Places,
     text: &'a str,
-    /// Values: in characters from and up to, and whether they are secret for their key.
-    ranges: BTreeMap<(usize, usize), bool>,
+    /// Values: in characters from and up to.
+    ranges: BTreeMap<(usize, usize), Hidden>,
+}
+
+/// How much of a value is starred out.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+enum Hidden {
+    /// All of it, if it looks like a URL with credentials.
+    #[default]
+    Url,
+    /// The same, and any text: its key is unknown.
+    Text,
+    /// Everything.
+    All,
 }
 
 impl<'a> Masks<'a> {
@@ -41,11 +53,11 @@ impl<'a> Masks<'a> {
             text,
             ranges: BTreeMap::new(),
         };
-        masks.walk(places.root, false);
+        masks.walk(places.root, Hidden::Url);
         masks
     }
 
-    /// Everything at and below `path`.
+    /// Every text at and below `path`.
     pub(crate) fn hide(&mut self, path: &Path) {
         let mut node = Some(self.places.root);
         for step in path.steps() {
@@ -54,7 +66,7 @@ impl<'a> Masks<'a> {
                 .map(|(node, _)| node);
         }
         if let Some(node) = node {
-            self.walk(node, true);
+            self.walk(node, Hidden::Text);
         }
     }
 
@@ -67,8 +79,7 @@ impl<'a> Masks<'a> {
             out.extend(std::iter::from_fn(|| chars.next_if(|(at, _)| *at < start)).map(|(_, c)| c));
             value.clear();
             value.extend(std::iter::from_fn(|| chars.next_if(|(at, _)| *at < end)).map(|(_, c)| c));
-            // Credentials in a URL have no key that tells.
-            if hidden || (value.contains("://") && value.contains(['@', '?'])) {
+            if hidden.covers(&value) {
                 let star = |c: char| if c.is_whitespace() { c } else { '*' };
                 out.extend(value.chars().map(star));
             } else {
@@ -79,22 +90,51 @@ impl<'a> Masks<'a> {
         out
     }
 
-    fn walk(&mut self, node: usize, hidden: bool) {
+    fn walk(&mut self, node: usize, hidden: Hidden) {
         let Some(node) = self.places.nodes.get(node) else {
             return;
         };
         match &node.kind {
-            Kind::Scalar => *self.ranges.entry(node.extent.chars).or_default() |= hidden,
-            Kind::Alias(target) if hidden => self.walk(*target, true),
-            Kind::Alias(_) => {}
+            Kind::Scalar => {
+                let known = self.ranges.entry(node.extent.chars).or_default();
+                *known = hidden.max(*known);
+            }
+            // What is not hidden here is walked where it stands.
+            Kind::Alias(_) if hidden == Hidden::Url => {}
+            Kind::Alias(target) => self.walk(*target, hidden),
             Kind::List(items) => items.iter().for_each(|item| self.walk(*item, hidden)),
             Kind::Map(map) => {
                 for entry in &map.entries {
-                    self.walk(entry.value, hidden || is_secret(&entry.key));
+                    let secret = is_secret(&entry.key);
+                    self.walk(entry.value, if secret { Hidden::All } else { hidden });
                 }
             }
         }
     }
+}
+
+impl Hidden {
+    fn covers(self, value: &str) -> bool {
+        // Short numbers and switches are no secrets, and seeing them helps.
+        let harmless = || {
+            matches!(value, "true" | "false" | "null" | "~")
+                || (value.len() <= 6 && value.parse::<f64>().is_ok())
+        };
+        match self {
+            Self::Url => value.contains("://") && value.contains(['@', '?']),
+            Self::Text => !harmless() && !is_reference(value),
+            Self::All => !is_reference(value),
+        }
+    }
+}
+
+/// A variable or a file that holds a secret is none itself, and seeing its name helps.
+fn is_reference(value: &str) -> bool {
+    let bare = value.trim_matches(['"', '\'']);
+    let name = bare
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'));
+    name.is_some_and(|name| !name.contains("${") && !name.contains(":-") && !name.contains('}'))
 }
 
 fn is_secret(key: &str) -> bool {
@@ -168,6 +208,17 @@ mod tests {
             assert!(shown.contains(kept), "{kept} in {shown}");
         }
         assert_eq!(shown.chars().count(), text.chars().count());
+    }
+
+    #[test]
+    fn names_of_variables_stay_but_defaults_do_not() {
+        let text = "env: { A: \"${TOKEN}\", B: '${TOKEN:-hidden}', C: \"x ${TOKEN}\" }\n";
+        let shown = masked(text, &[]);
+        assert!(
+            shown.contains("A: \"${TOKEN}\"") && !shown.contains("hidden"),
+            "{shown}"
+        );
+        assert_eq!(shown.matches("TOKEN").count(), 1);
     }
 
     #[test]

@@ -1,0 +1,261 @@
+//! What a file says, and what becomes of it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{complaints, load_text, load_with};
+use mcp_router_config::{EndpointConfig, HttpTransport, SessionMode};
+use secrecy::ExposeSecret;
+
+/// Every key that does something in this release.
+const ACTIVE: &str = r#"
+backends:
+  - name: search
+    url: https://search.example:8443/mcp
+    namespace: web
+    priority: 3
+    auto_start: false
+    transport: sse
+    headers: { Authorization: "Bearer ${TOKEN}", X-Team: a }
+    timeout_seconds: 2.5
+    max_concurrency: 7
+    connection_pool: { max_connections: 9, idle_timeout_seconds: 3 }
+    session: per_client
+  - name: My Files
+    command: ~/bin/files
+    args: ["--root", "${ROOT:-/data}"]
+    env: { KEY: "${TOKEN}" }
+    cwd: /srv
+  - name: third
+    source: http://localhost:1/
+    namespace: web
+routing:
+  enable_namespace_prefixing: false
+  namespace_separator: "."
+  capability_cache_ttl_seconds: 60
+  request_timeout_seconds: ${SECONDS}
+  startup_wait_seconds: 0
+server:
+  allowed_hosts: [router.example]
+  allowed_origins: ["https://app.example"]
+  drain_seconds: 0
+  drain: { serve_seconds: 5 }
+  stale_ttl_seconds: 10
+  session_keys: ["0123456789abcdef0123456789abcdef"]
+  limits: { max_connections: 11, page_size: 12, max_answer_bytes: 4096 }
+"#;
+const VARIABLES: [(&str, &str); 3] = [("TOKEN", "swordfish"), ("SECONDS", "12"), ("HOME", "/h")];
+
+#[test]
+fn every_active_key_is_obeyed() {
+    let loaded = load_with(ACTIVE, &VARIABLES).unwrap();
+    assert!(loaded.not_active.is_empty() && loaded.not_implemented.is_empty());
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let config = loaded.config;
+    let [search, files, third] = config.backends.as_slice() else {
+        panic!("three backends");
+    };
+    assert_eq!((search.priority, search.auto_start), (3, false));
+    assert_eq!(search.timeout, Some(Duration::from_millis(2500)));
+    assert_eq!(
+        (search.max_concurrency, search.session),
+        (Some(7), SessionMode::PerClient)
+    );
+    let EndpointConfig::Http(http) = &search.endpoint else {
+        panic!("a URL");
+    };
+    assert_eq!(http.url.to_string(), "https://search.example:8443/mcp");
+    assert_eq!(http.transport, HttpTransport::Sse);
+    assert_eq!(http.headers[0].1.expose_secret(), "Bearer swordfish");
+    assert_eq!(http.pool.max_connections, Some(9));
+    assert_eq!(http.pool.idle_timeout, Some(Duration::from_secs(3)));
+
+    let EndpointConfig::Command(child) = &files.endpoint else {
+        panic!("a command");
+    };
+    assert_eq!(files.namespace.as_str(), "my-files");
+    assert_eq!(
+        (child.program.as_str(), child.args[1].as_str()),
+        ("/h/bin/files", "/data")
+    );
+    assert_eq!(child.env[0].1.expose_secret(), "swordfish");
+    assert_eq!(third.priority, 10);
+
+    let routing = &config.routing;
+    assert!(!routing.enable_namespace_prefixing);
+    assert_eq!(routing.request_timeout, Duration::from_secs(12));
+    assert_eq!(routing.startup_wait, Some(Duration::ZERO));
+    let server = &config.server;
+    assert_eq!(
+        (server.drain, server.drain_serve),
+        (Duration::ZERO, Duration::from_secs(5))
+    );
+    assert_eq!(server.stale_ttl, Duration::from_secs(10));
+    assert_eq!(server.limits.max_connections, Some(11));
+    assert_eq!(server.limits.page_size, Some(12));
+    assert_eq!(server.limits.max_in_flight, None);
+    assert_eq!(server.session_keys.len(), 1);
+}
+
+#[test]
+fn secrets_show_neither_in_debug_nor_in_print() {
+    let loaded = load_with(ACTIVE, &VARIABLES).unwrap();
+    let config = &loaded.config;
+    for text in [format!("{loaded:?}"), config.to_yaml()] {
+        for secret in ["swordfish", "0123456789abcdef", "/data"] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+    assert!(config.to_yaml().contains("authorization: '***'"));
+}
+
+#[test]
+fn the_printed_configuration_loads_again_and_prints_the_same() {
+    let text = ACTIVE.replace("session_keys", "# session_keys");
+    let first = load_with(&text, &VARIABLES).unwrap().config.to_yaml();
+    let again = load_with(&first, &VARIABLES).unwrap();
+    assert!(
+        again.not_implemented.is_empty(),
+        "{:?}",
+        again.not_implemented
+    );
+    assert_eq!(again.config.to_yaml(), first);
+}
+
+#[test]
+fn the_keys_of_the_python_router_load_and_are_reported() {
+    let loaded = load_text(include_str!("fixtures/python-router.yaml")).unwrap();
+    assert!(
+        loaded.not_implemented.is_empty(),
+        "{:?}",
+        loaded.not_implemented
+    );
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let found: Vec<String> = loaded.not_active.iter().map(ToString::to_string).collect();
+    for expected in [
+        "routes (backend \"users\", line 7)",
+        "health_check.enabled (backend \"users\", line 13)",
+        "circuit_breaker.half_open_attempts (backend \"users\", line 19)",
+        "routes (backend \"reports-spare\", line 40)",
+        "routing.retry.max_attempts (line 50)",
+    ] {
+        assert!(
+            found.iter().any(|f| f == expected),
+            "{expected} is not in {found:#?}"
+        );
+    }
+    assert_eq!(found.len(), 16);
+    let reports = &loaded.config.backends[1];
+    assert_eq!(reports.breaker.failure_threshold(), 3);
+    assert_eq!(reports.breaker.half_open_attempts(), 3);
+    assert_eq!(reports.probe.interval(), Duration::from_secs(15));
+    assert_eq!(
+        reports.routes[0].fallback_to.as_ref().unwrap().as_str(),
+        "reports-spare"
+    );
+}
+
+#[test]
+fn keys_of_later_releases_are_found_not_ignored() {
+    let text = r#"
+backends:
+  - name: a
+    url: http://h
+    namespace: a
+    health_check: { endpoint: /health, method: get }
+    retry: { safety: strict }
+    load_balancing: peak_ewma
+    lazy: true
+    tools: { deny: ["drop_*"] }
+  - { name: b, namespace: b, replicas: [{ url: "http://h" }] }
+  - { name: c, namespace: c, urls: ["http://h"] }
+  - { name: d, namespace: d, source: "github:owner/repo" }
+routing: { default_strategy: path, namespace_separator: "__" }
+registration: { allow_private: true }
+alerts: [{ type: slack, url: "https://h" }]
+"#;
+    let loaded = load_text(text).unwrap();
+    let mut found: Vec<String> = loaded
+        .not_implemented
+        .iter()
+        .map(|f| f.key.clone())
+        .collect();
+    found.sort();
+    let expected = [
+        "alerts",
+        "health_check.endpoint",
+        "health_check.method",
+        "lazy",
+        "load_balancing",
+        "registration",
+        "replicas",
+        "retry.safety",
+        "routing.default_strategy",
+        "routing.namespace_separator",
+        "source",
+        "tools",
+        "urls",
+    ];
+    assert_eq!(found, expected);
+    assert!(loaded.not_implemented.iter().all(|f| f.place.is_some()));
+}
+
+#[test]
+fn later_keys_are_validated_now() {
+    let text = r#"
+backends:
+  - { name: b, namespace: b, replicas: [{ url: "ftp://h" }, {}, 5] }
+  - { name: c, namespace: c, url: "http://h", tools: { allow: ["[z-a]"] }, load_balancing: best }
+alerts: [{ type: pagerduty }, { url: "x" }]
+"#;
+    let found = complaints(text, &[]).join("\n");
+    for part in [
+        "backends[0].replicas[0].url must start with",
+        "backends[0].replicas[2] must be a map",
+        "backends[1].tools.allow[0] is not valid",
+        "must be one of round_robin",
+        "alerts[0].routing_key is missing",
+        "alerts[1].type is missing",
+        "alerts[1].url",
+    ] {
+        assert!(found.contains(part), "{part} is missing in\n{found}");
+    }
+}
+
+#[test]
+fn null_sections_are_absent() {
+    let text = "backends:\n  - {name: a, url: 'http://h', namespace: a, health_check: null, headers: ~, timeout_seconds: }\nrouting:\nserver: null\nalerts:\n";
+    let loaded = load_text(text).unwrap();
+    assert_eq!(loaded.config.backends.len(), 1);
+    assert!(loaded.not_implemented.is_empty() && loaded.warnings.is_empty());
+}
+
+#[test]
+fn no_backends_is_valid_and_warns() {
+    for text in ["backends: []", "backends:\n", "routing: {}"] {
+        let loaded = load_text(text).unwrap();
+        assert!(loaded.warnings[0].message.contains("no backends"), "{text}");
+    }
+}
+
+#[test]
+fn merge_keys_and_anchors_work_and_keep_places() {
+    let text = "
+backends:
+  - &base { name: a, url: 'http://h', namespace: a, priority: 5, routes: [] }
+  - <<: *base
+    name: b
+  - { <<: [*base, { name: zzz }], name: c, priority: -1 }
+";
+    let found = complaints(text, &[]);
+    assert_eq!(
+        found,
+        ["6:54 backends[2].priority must be between 0 and 4294967295"]
+    );
+    let loaded = load_text(&text.replace("-1", "1")).unwrap();
+    let priorities: Vec<u32> = loaded.config.backends.iter().map(|b| b.priority).collect();
+    assert_eq!(priorities, [5, 5, 1]);
+    assert_eq!(loaded.not_active.len(), 3);
+}
