@@ -5,8 +5,8 @@ use std::fmt::Write;
 use super::args::Cli;
 use super::{OK, USAGE, load, terminal};
 
-/// Prints what the configuration amounts to, as YAML. What has no effect, or not the one its
-/// author meant, comes first as comments, so that the output can be used as a file.
+/// Prints what the configuration amounts to, as YAML; what has no effect, or not the one its
+/// author meant, comes first as comments.
 pub(super) fn check(cli: &Cli) -> u8 {
     let loaded = match load::loaded(cli) {
         Ok(loaded) => loaded,
