@@ -28,8 +28,8 @@ fn b33_an_alias_bomb_is_refused_with_its_line() {
         let below = vec![format!("*a{}", level - 1); 10].join(", ");
         text += &format!("a{level}: &a{level} [{below}]\n");
     }
-    assert!(refused(&text).contains("more than 200000 values"));
-    assert!(refused(&text).starts_with("6:"), "{}", refused(&text));
+    assert!(refused(&text).contains("more than 100000 values"));
+    assert!(refused(&text).starts_with("5:"), "{}", refused(&text));
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn b33_a_long_text_repeated_by_aliases_is_refused() {
         "x".repeat(1 << 20),
         vec!["*a"; 10_000].join(",")
     );
-    assert!(refused(&text).contains("more than 200000 values"));
+    assert!(refused(&text).contains("more than 100000 values"));
 }
 
 #[test]
@@ -114,10 +114,10 @@ fn b33_deep_nesting_is_refused_at_once() {
 
 #[test]
 fn many_wrong_keys_do_not_take_longer_than_few() {
-    let text: String = (0..150_000).map(|key| format!("k{key}: v\n")).collect();
+    let text: String = (0..90_000).map(|key| format!("k{key}: v\n")).collect();
     let start = Instant::now();
     let errors = load_text(&text).unwrap_err();
-    assert!(errors.to_string().contains("… and 149950 more"));
+    assert!(errors.to_string().contains("… and 89950 more"));
     assert!(
         start.elapsed() < Duration::from_secs(20),
         "took {:?}",

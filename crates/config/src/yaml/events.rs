@@ -13,7 +13,7 @@ use crate::report::{Complaint, Place, quote};
 /// Deepest nesting, aliases unfolded.
 const MAX_DEPTH: usize = 64;
 /// Most values in a file, aliases unfolded.
-const MAX_VALUES: usize = 200_000;
+const MAX_VALUES: usize = 100_000;
 /// A text counts as one value more for each so many bytes.
 const BYTES_OF_A_VALUE: usize = 64;
 /// Most complaints before the walk gives up.
