@@ -19,9 +19,8 @@ pub(crate) fn find(input: &LoadInput) -> Result<PathBuf, Complaint> {
             .help(format!("{named} names it"))
     };
     if let Some(path) = &input.path {
-        let path = input
-            .directory
-            .join(input.env.expand_home(&path.to_string_lossy()));
+        let expanded = path.to_str().map(|path| input.env.expand_home(path));
+        let path = input.directory.join(expanded.as_ref().unwrap_or(path));
         return if path.exists() {
             Ok(path)
         } else {

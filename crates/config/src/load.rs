@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use serde_yaml::Value;
+
 use crate::build::{self, Site};
 use crate::check::Checker;
 use crate::find;
@@ -131,14 +133,7 @@ fn parse(
     let mut checker = Checker::new(schema, &places, &filled, lenient, &mut notes);
     checker.file(&mut value);
     let unknown = checker.unknown;
-    let raw = serde_yaml::from_value(value).unwrap_or_else(|_| {
-        // Only when the check let something through that the types do not take.
-        if notes.complaints.is_empty() {
-            let whole = places.place(&yaml::Path::root());
-            notes.complain(Complaint::new("the file does not describe a router").at(whole));
-        }
-        RawFile::default()
-    });
+    let raw = decode(value, &places, &mut notes);
     let mut site = Site {
         places: &places,
         filled: &filled,
@@ -158,6 +153,18 @@ fn parse(
     unknown.iter().for_each(|path| masks.hide(path));
     let source = Source::new(path, masks.apply());
     Err(ConfigErrors::new(notes.complaints, Some(source)))
+}
+
+/// The checked tree as keys.
+fn decode(value: Value, places: &Places, notes: &mut Notes) -> RawFile {
+    serde_yaml::from_value(value).unwrap_or_else(|_| {
+        // Only when the check let something through that the types do not take.
+        if notes.complaints.is_empty() {
+            let whole = places.place(&yaml::Path::root());
+            notes.complain(Complaint::new("the file does not describe a router").at(whole));
+        }
+        RawFile::default()
+    })
 }
 
 fn loaded(config: Config, path: Option<PathBuf>, notes: Notes) -> Loaded {

@@ -40,39 +40,8 @@ pub(super) fn endpoint(
     is_host: bool,
     site: &mut Site<'_>,
 ) -> Option<EndpointConfig> {
-    let ways = [
-        ("url", raw.url.is_some()),
-        ("source", raw.source.is_some()),
-        ("urls", raw.urls.is_some()),
-        ("command", raw.command.is_some()),
-        (
-            "replicas",
-            matches!(raw.replicas, Some(RawReplicas::Servers(_))),
-        ),
-    ];
-    let ways: Vec<&str> = ways
-        .into_iter()
-        .filter(|(_, there)| *there)
-        .map(|(way, _)| way)
-        .collect();
-    match ways.as_slice() {
-        [] => {
-            let gone = ["url", "source", "urls", "command", "replicas"];
-            if !gone
-                .iter()
-                .any(|key| site.notes.bad.contains(&path.key(key)))
-            {
-                site.wrong(path, "has neither `url` nor `command`");
-            }
-            return None;
-        }
-        [_] => {}
-        [first, other, ..] => {
-            site.wrong_key(
-                &path.key(other),
-                format_args!("cannot be set beside `{first}`"),
-            );
-        }
+    if !has_one_way(raw, path, site) {
+        return None;
     }
     if matches!(raw.replicas, Some(RawReplicas::Processes(_))) && raw.command.is_none() {
         site.wrong(&path.key("replicas"), "can be a number only with `command`");
@@ -99,6 +68,45 @@ pub(super) fn endpoint(
         return None;
     }
     http(text, key, raw, path, site)
+}
+
+/// Whether it is said where the backend is; that it is said once, is another matter.
+fn has_one_way(raw: &RawBackend, path: &Path, site: &mut Site<'_>) -> bool {
+    let ways = [
+        ("url", raw.url.is_some()),
+        ("source", raw.source.is_some()),
+        ("urls", raw.urls.is_some()),
+        ("command", raw.command.is_some()),
+        (
+            "replicas",
+            matches!(raw.replicas, Some(RawReplicas::Servers(_))),
+        ),
+    ];
+    let ways: Vec<&str> = ways
+        .into_iter()
+        .filter(|(_, there)| *there)
+        .map(|(way, _)| way)
+        .collect();
+    match ways.as_slice() {
+        [] => {
+            let gone = ["url", "source", "urls", "command", "replicas"];
+            if !gone
+                .iter()
+                .any(|key| site.notes.bad.contains(&path.key(key)))
+            {
+                site.wrong(path, "has neither `url` nor `command`");
+            }
+            return false;
+        }
+        [_] => {}
+        [first, other, ..] => {
+            site.wrong_key(
+                &path.key(other),
+                format_args!("cannot be set beside `{first}`"),
+            );
+        }
+    }
+    true
 }
 
 /// Keys that go with the other kind of endpoint would do nothing.
