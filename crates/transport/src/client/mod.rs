@@ -14,11 +14,17 @@
 //!
 //! Dropping the service's every clone ends the edge too, without the courtesies of closing.
 
+mod asks;
 mod backoff;
 pub mod child;
+mod dialect;
 mod events;
+mod handshake;
 pub mod http;
 mod info;
+mod link;
+mod mux;
+mod rope;
 
 use std::fmt;
 

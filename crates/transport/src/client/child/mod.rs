@@ -1,25 +1,200 @@
 //! Child processes over standard input and output.
+//!
+//! A process may print banners between its messages, flood its standard error, die of the first
+//! question, die in the middle of a call, stop reading, ignore being asked to end, or leave
+//! children of its own behind. None of this may reach another backend, or outlive the router.
+//!
+//! One task drives each child through its lives ([`Life`]): start, handshake, watch, end, wait,
+//! again. Calls share the process ([`conn`]).
 
+mod conn;
+mod life;
+mod opening;
 mod params;
+mod pipes;
+mod spawn;
+mod stderr;
+
+use std::sync::Arc;
 
 use futures::FutureExt;
-use mcp_router_service::{CallError, McpRequest, McpService, Reason, Sent};
+use mcp_router_protocol::{ItemKind, Method};
+use mcp_router_service::{BackendEvent, CallError, McpRequest, McpService};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 pub use params::ChildParams;
 
 use crate::client::Connected;
+use crate::client::backoff::Backoff;
+use crate::client::dialect::Answer;
 use crate::client::events::Events;
+use crate::client::info::listen_params;
+use crate::client::link::Link;
+use conn::Peer;
+use life::Life;
+use opening::Opening;
 
-/// Starts the edge of one child process. Call it inside a runtime.
+/// Starts the edge of one child process, and the process itself unless it is lazy. Call it inside
+/// a runtime.
 pub fn child(params: ChildParams) -> Connected {
-    let (_, events) = Events::channel();
-    let service = tower::service_fn(move |_: McpRequest| {
-        let error = CallError::new(Reason::ConnectFailed, Sent::No).on(&params.name);
-        futures::future::ready(Err(error))
+    let (events, stream) = Events::channel();
+    let link = Arc::new(Link::new());
+    let stop = CancellationToken::new();
+    let name = params.name.clone();
+    let driver = Driver {
+        params,
+        link: link.clone(),
+        events,
+        stop: stop.clone(),
+        opening: Opening::Probe,
+    };
+    let done = tokio::spawn(driver.run());
+    // Whoever drops the service's last clone ends the process.
+    let alive = Arc::new(stop.clone().drop_guard());
+    let service = tower::service_fn(move |request: McpRequest| {
+        let (link, name, alive) = (link.clone(), name.clone(), alive.clone());
+        async move {
+            let peer = link.peer().await.map_err(|e| e.on(&name))?;
+            let answer = peer.call(request).await;
+            drop(alive);
+            answer.map_err(|e| e.on(&name))
+        }
     });
     Connected {
         service: McpService::new(service),
-        events,
-        close: Box::new(|| futures::future::ready(()).boxed()),
+        events: stream,
+        close: Box::new(move || {
+            async move {
+                stop.cancel();
+                // A driver that panicked has dropped, and so killed, its child.
+                let _ = done.await;
+            }
+            .boxed()
+        }),
     }
 }
+
+struct Driver {
+    params: ChildParams,
+    link: Arc<Link<Peer>>,
+    events: Events,
+    stop: CancellationToken,
+    opening: Opening,
+}
+
+impl Driver {
+    async fn run(mut self) {
+        if self.params.lazy {
+            tokio::select! {
+                () = self.link.woken() => {}
+                () = self.stop.cancelled() => return,
+            }
+        }
+        let mut backoff = Backoff::new(self.params.backoff);
+        loop {
+            self.link.set_connecting();
+            let started = Instant::now();
+            let Some(mut error) = self.live().await else {
+                return;
+            };
+            if started.elapsed() >= self.params.stable_after {
+                backoff.reset();
+            }
+            let retry_in = backoff.next();
+            error = error.on(&self.params.name);
+            let lost = BackendEvent::Lost { error, retry_in };
+            tokio::select! {
+                ((), ()) = async { (self.events.tell(lost).await, sleep(retry_in).await) } => {}
+                () = self.stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// One life, or two where the first question kills. `None`: the edge is closed.
+    async fn live(&mut self) -> Option<CallError> {
+        let asked = self.opening;
+        let error = self.live_once().await?;
+        // R46: it died of `server/discover`. It may live with `initialize`.
+        if asked != self.opening {
+            return self.live_once().await;
+        }
+        Some(error)
+    }
+
+    async fn live_once(&mut self) -> Option<CallError> {
+        let stop = self.stop.clone();
+        let mut life = match Life::start(&self.params, self.events.clone()).await {
+            Ok(life) => life,
+            Err(error) => return Some(self.down(error)),
+        };
+        let conn = life.conn.clone();
+        let served = async {
+            let peer = tokio::select! {
+                biased;
+                opened = conn.handshake(&self.params, self.opening) => opened,
+                error = life.ended() => Err(error),
+            };
+            let peer = match peer {
+                Ok(peer) => peer,
+                Err(error) => {
+                    self.opening = self.opening.after(error.reason);
+                    return error;
+                }
+            };
+            self.watch(&mut life, peer).await
+        };
+        let Some(error) = stop.run_until_cancelled(served).await else {
+            life.stop().await;
+            return None;
+        };
+        let error = self.down(error);
+        life.fail_calls(error.reason, "its process ended").await;
+        life.stop().await;
+        Some(error)
+    }
+
+    /// Serves until the child ends.
+    async fn watch(&self, life: &mut Life, peer: Peer) -> CallError {
+        let peer = Arc::new(peer);
+        self.link.set_up(peer.clone());
+        let info = peer.info.clone();
+        self.events.tell(BackendEvent::Connected(info)).await;
+        let listening = self.listen(&peer);
+        tokio::pin!(listening);
+        tokio::select! {
+            error = life.ended() => error,
+            () = &mut listening => life.ended().await,
+        }
+    }
+
+    /// Has a modern child tell its changes, for as long as it does.
+    async fn listen(&self, peer: &Arc<Peer>) {
+        if peer.dialect.era() != mcp_router_protocol::Era::Modern {
+            return;
+        }
+        let Some(params) = listen_params(&peer.info) else {
+            return;
+        };
+        let request = McpRequest::new(Method::Listen, params);
+        let answer: Result<Answer, CallError> = match peer.conn.subscribe(&peer.dialect, &request) {
+            Ok(ticket) => ticket.answer().await,
+            Err(error) => Err(error),
+        };
+        let refused = matches!(answer, Ok(Err(_)));
+        tracing::debug!(backend = %self.params.name, refused, "child tells no more changes");
+        if !refused {
+            // Whatever changed between this and a new connection is not known.
+            ItemKind::ALL.iter().for_each(|k| self.events.changed(*k));
+        }
+    }
+
+    fn down(&self, error: CallError) -> CallError {
+        // A crashing child must not be started at the rate of calls.
+        self.link.set_down(&error, false);
+        error
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! One life of a child, as calls see it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use mcp_router_protocol::{Era, Method, RawJson};
+use mcp_router_service::{
+    BackendInfo, CallError, McpRequest, McpResponse, Outcome, Reason, Scope, Sent,
+};
+use tokio::sync::{Notify, mpsc};
+
+use super::pipes::{Line, Stuck};
+use crate::client::asks::Asks;
+use crate::client::dialect::{Answer, Asked, Dialect};
+use crate::client::events::Events;
+use crate::client::handshake;
+use crate::client::info::described;
+use crate::client::mux::{Mux, SentMark, Ticket};
+use crate::client::rope::Rope;
+
+/// A write that has not gone out for so long, in milliseconds, is one strike when its caller
+/// gives up.
+const STUCK_MS: u64 = 1000;
+/// So many strikes in a row, and the child is started again (F30).
+const STRIKES: u32 = 2;
+
+/// The messages to and from one process.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) mux: Arc<Mux>,
+    out: mpsc::Sender<Line>,
+    ids: AtomicU64,
+    pub(super) stuck: Stuck,
+    strikes: AtomicU32,
+    /// Told when the child must be started again.
+    pub(super) restart: Notify,
+}
+
+/// A process whose era is known.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) conn: Arc<Conn>,
+    pub(super) dialect: Dialect,
+    pub(super) info: BackendInfo,
+}
+
+impl Conn {
+    pub(super) fn new(events: Events, out: mpsc::Sender<Line>) -> Self {
+        let answers = out.clone();
+        let send = move |rope| {
+            if answers
+                .try_send(Line::new(rope, SentMark::default()))
+                .is_err()
+            {
+                tracing::debug!("answer to a child dropped: it does not read");
+            }
+        };
+        // Shared by all clients, so nothing that only one of them has is declared.
+        let asks = Asks::new(RawJson::from_static("{}"), Arc::new(send));
+        Self {
+            mux: Arc::new(Mux::new(asks, events, Scope::Shared)),
+            out,
+            ids: AtomicU64::new(1),
+            stuck: Stuck::new(),
+            strikes: AtomicU32::new(0),
+            restart: Notify::new(),
+        }
+    }
+
+    pub(super) fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn queue(&self, rope: Rope, mark: SentMark) -> Result<(), CallError> {
+        use mpsc::error::TrySendError;
+        let error = |reason| CallError::new(reason, Sent::No);
+        self.out
+            .try_send(Line::new(rope, mark))
+            .map_err(|e| match e {
+                TrySendError::Full(_) => error(Reason::Overloaded).detail("it does not read"),
+                TrySendError::Closed(_) => error(Reason::BackendLost),
+            })
+    }
+
+    /// A message without an answer.
+    pub(super) fn tell(&self, rope: Rope) -> Result<(), CallError> {
+        self.queue(rope, SentMark::default())
+    }
+
+    /// A request of the router's own.
+    pub(super) async fn ask(&self, id: u64, rope: Rope) -> Result<Answer, CallError> {
+        let ticket = self.mux.open(id, None);
+        self.queue(rope, ticket.sent().clone())?;
+        ticket.answer().await
+    }
+
+    /// A request that is answered when the other side has enough of it.
+    pub(super) fn subscribe(
+        self: &Arc<Self>,
+        dialect: &Dialect,
+        request: &McpRequest,
+    ) -> Result<Ticket, CallError> {
+        let id = self.next_id();
+        let rope = dialect.request(id, request)?;
+        let mut ticket = self.mux.open(id, Some(request));
+        let conn = self.clone();
+        ticket.on_leave(move |mark| conn.left(id, mark));
+        self.queue(rope, ticket.sent().clone())?;
+        Ok(ticket)
+    }
+
+    /// A caller left before its answer.
+    fn left(&self, id: u64, mark: &SentMark) {
+        if mark.is_written() {
+            self.strikes.store(0, Ordering::Relaxed);
+        } else if self.stuck.millis() >= STUCK_MS
+            && self.strikes.fetch_add(1, Ordering::Relaxed) + 1 >= STRIKES
+        {
+            self.restart.notify_one();
+        }
+        if !mark.abandon() && self.tell(handshake::cancelled(id)).is_err() {
+            tracing::debug!(id, "cancellation dropped: the child does not read");
+        }
+    }
+}
+
+impl Peer {
+    /// One call.
+    pub(super) async fn call(&self, request: McpRequest) -> Result<McpResponse, CallError> {
+        let legacy = self.dialect.era() == Era::Legacy;
+        if request.method.is_notification() {
+            // What one client tells of itself does not concern a process that all share.
+            tracing::debug!(method = %request.method, "client notification not passed on");
+            return Ok(McpResponse::Ready(Outcome::Accepted));
+        }
+        if legacy && request.method == Method::Discover {
+            return self.describe().await;
+        }
+        let ticket = self.conn.subscribe(&self.dialect, &request)?;
+        ticket
+            .response(self.dialect.clone(), Asked::of(&request))
+            .await
+    }
+
+    /// What a modern backend would say of itself, once this one has shown that it lives.
+    async fn describe(&self) -> Result<McpResponse, CallError> {
+        let id = self.conn.next_id();
+        // An error is a sign of life too.
+        let _ = self.conn.ask(id, handshake::ping(id)).await?;
+        Ok(McpResponse::complete(described(&self.info)))
+    }
+}

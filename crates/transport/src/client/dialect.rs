@@ -1,0 +1,220 @@
+//! One hop's revision: how a request of the inner dialect is spelled there, and how the answer
+//! reads here.
+//!
+//! `_meta` holds keys that belong to the hop: forwarded as they came, a backend would check the
+//! client's version and report progress under the client's token. They are replaced in place;
+//! every other byte of the parameters goes on as it was, uncopied.
+
+use bytes::Bytes;
+use mcp_router_protocol::json::set_members;
+use mcp_router_protocol::jsonrpc::{notification_parts, request_parts};
+use mcp_router_protocol::params::meta;
+use mcp_router_protocol::result::{ResultType, result_type};
+use mcp_router_protocol::{
+    Era, ErrorObject, Method, RawJson, RawParams, RequestId, Revision, code,
+};
+use mcp_router_service::{CallError, McpRequest, Outcome, Reason, RequestContext, Sent};
+
+use crate::client::rope::Rope;
+
+/// What a backend answered to a request.
+pub(crate) type Answer = Result<RawJson, ErrorObject>;
+
+/// The revision of one hop.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialect {
+    pub(crate) revision: Revision,
+    /// The router's own `clientInfo`.
+    identity: RawJson,
+}
+
+/// What of a request is needed to read its answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    uri: Option<String>,
+}
+
+impl Asked {
+    pub(crate) fn of(request: &McpRequest) -> Self {
+        Self {
+            method: request.method.clone(),
+            uri: (request.method == Method::ResourcesRead)
+                .then(|| request.params.uri())
+                .flatten(),
+        }
+    }
+}
+
+impl Dialect {
+    pub(crate) fn new(revision: Revision, identity: RawJson) -> Self {
+        Self { revision, identity }
+    }
+
+    pub(crate) fn era(&self) -> Era {
+        self.revision.era()
+    }
+
+    /// A request as this hop's backend must get it.
+    pub(crate) fn request(&self, id: u64, request: &McpRequest) -> Result<Rope, CallError> {
+        let token = id.to_string();
+        let token = request.context.wants_progress.then_some(token.as_bytes());
+        let id = RequestId::number(id);
+        let old = request.params.meta();
+        let new = match self.era() {
+            Era::Modern => Some(self.modern_meta(old.as_ref(), &request.context, token)?),
+            Era::Legacy => legacy_meta(old.as_ref(), token)?,
+        };
+        let params = self.reduced(request)?;
+        let parts = request_parts(&id, &request.method, &params);
+        Ok(Rope::new(match new {
+            Some(new) => with_meta(parts, &id, &request.method, &params, &new)?,
+            None => parts,
+        }))
+    }
+
+    /// A notification as this hop's backend must get it.
+    pub(crate) fn notification(&self, method: &Method, params: &RawParams) -> Rope {
+        let old = params.meta();
+        let params = match legacy_meta(old.as_ref(), None) {
+            Ok(Some(new)) if self.era() == Era::Legacy => params
+                .with_members(&[("_meta", Some(new.bytes()))])
+                .unwrap_or_default(),
+            _ => params.clone(),
+        };
+        Rope::new(notification_parts(method, &params))
+    }
+
+    /// Parameters less what the revision does not know.
+    fn reduced(&self, request: &McpRequest) -> Result<RawParams, CallError> {
+        if request.method == Method::Complete && self.revision < Revision::V2025_06_18 {
+            let gone = request.params.with_members(&[("context", None)]);
+            return gone.map_err(|e| unwritable().because(e));
+        }
+        Ok(request.params.clone())
+    }
+
+    fn modern_meta(
+        &self,
+        old: Option<&RawJson>,
+        context: &RequestContext,
+        token: Option<&[u8]>,
+    ) -> Result<RawJson, CallError> {
+        let version = format!("\"{}\"", self.revision);
+        let client = &context.client;
+        let none = RawJson::from_static("{}");
+        // What a client that cannot take an interim result declares, nobody could use here.
+        let capabilities = match &client.capabilities {
+            Some(declared) if client.takes_input_required => declared,
+            _ => &none,
+        };
+        let info = client.info.as_ref().unwrap_or(&self.identity);
+        let level = context.log_level.as_ref().map(|l| RawJson::of(&**l));
+        let changes: [(&str, Option<&[u8]>); 6] = [
+            (meta::PROTOCOL_VERSION, Some(version.as_bytes())),
+            (meta::CLIENT_CAPABILITIES, Some(capabilities.bytes())),
+            (meta::CLIENT_INFO, Some(info.bytes())),
+            (meta::LOG_LEVEL, level.as_ref().map(|l| &l.bytes()[..])),
+            (meta::PROGRESS_TOKEN, token),
+            (meta::SUBSCRIPTION_ID, None),
+        ];
+        set_members(old.unwrap_or(&none), &changes).map_err(|e| unwritable().because(e))
+    }
+
+    /// The backend's answer in the inner dialect.
+    pub(crate) fn outcome(&self, asked: &Asked, answer: Answer) -> Result<Outcome, CallError> {
+        let result = match answer {
+            Ok(result) => result,
+            Err(error) => return Ok(Outcome::Error(self.error(asked, error))),
+        };
+        if !result.is_object() {
+            return Err(protocol_error("a result is no object"));
+        }
+        if self.era() == Era::Legacy {
+            return Ok(Outcome::Complete(result));
+        }
+        match result_type(&result) {
+            Ok(ResultType::Complete) => Ok(Outcome::Complete(result)),
+            Ok(ResultType::InputRequired) => Ok(Outcome::InputRequired(result)),
+            Ok(ResultType::Other(_)) => Err(protocol_error("unknown resultType")),
+            Err(error) => Err(protocol_error("a result is no object").because(error)),
+        }
+    }
+
+    /// R30: inside the router a missing resource is -32602 naming its URI, whoever said so.
+    fn error(&self, asked: &Asked, error: ErrorObject) -> ErrorObject {
+        let missing = error.code() == code::RESOURCE_NOT_FOUND;
+        if !missing || asked.method != Method::ResourcesRead {
+            return error;
+        }
+        if error.data().and_then(|d| d.get("uri")).is_some() {
+            return error.with_code(code::INVALID_PARAMS);
+        }
+        let uri = RawJson::of(asked.uri.as_deref().unwrap_or_default());
+        let data = format!("{{\"uri\":{}}}", uri.as_str());
+        let data = RawJson::from_checked(data.into());
+        ErrorObject::with_data(code::INVALID_PARAMS, error.message(), Some(&data))
+    }
+}
+
+/// A backend's answer that is not MCP.
+pub(crate) fn protocol_error(detail: &'static str) -> CallError {
+    CallError::new(Reason::ProtocolError, Sent::Unknown).detail(detail)
+}
+
+fn unwritable() -> CallError {
+    CallError::new(Reason::Internal, Sent::No).detail("parameters cannot be rewritten")
+}
+
+/// `_meta` for a legacy backend; `None` if what is there can stay.
+fn legacy_meta(old: Option<&RawJson>, token: Option<&[u8]>) -> Result<Option<RawJson>, CallError> {
+    if old.is_none() && token.is_none() {
+        return Ok(None);
+    }
+    let none = RawJson::from_static("{}");
+    let changes = [
+        (meta::PROTOCOL_VERSION, None),
+        (meta::CLIENT_CAPABILITIES, None),
+        (meta::CLIENT_INFO, None),
+        (meta::LOG_LEVEL, None),
+        (meta::SUBSCRIPTION_ID, None),
+        (meta::PROGRESS_TOKEN, token),
+    ];
+    let new = set_members(old.unwrap_or(&none), &changes).map_err(|e| unwritable().because(e))?;
+    Ok(Some(new).filter(|new| old != Some(new)))
+}
+
+/// The slices of a request with another `_meta`: cut out of the parameters, or put in front.
+fn with_meta(
+    parts: Vec<Bytes>,
+    id: &RequestId,
+    method: &Method,
+    params: &RawParams,
+    new: &RawJson,
+) -> Result<Vec<Bytes>, CallError> {
+    let Some(json) = params.json() else {
+        let only = format!("{{\"_meta\":{}}}", new.as_str());
+        let params = RawParams::parse(Some(only.into())).map_err(|e| unwritable().because(e))?;
+        return Ok(request_parts(id, method, &params));
+    };
+    let json = json.bytes();
+    let mut out = Vec::with_capacity(6);
+    out.extend(parts.first().cloned());
+    if let Some(span) = params.meta_span() {
+        out.push(json.slice(..span.start));
+        out.push(new.bytes().clone());
+        out.push(json.slice(span.end..));
+    } else {
+        let rest = json.slice(1..);
+        let empty = rest.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'}');
+        out.push(Bytes::from_static(b"{\"_meta\":"));
+        out.push(new.bytes().clone());
+        out.push(Bytes::from_static(if empty { b"" } else { b"," }));
+        out.push(rest);
+    }
+    out.push(Bytes::from_static(b"}"));
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests;

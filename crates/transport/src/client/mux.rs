@@ -1,0 +1,234 @@
+//! Calls that share one incoming channel: a pipe, an HTTP+SSE stream, a session's GET stream.
+//!
+//! Answers come in any order, some twice, some to nobody; progress comes under tokens. Whoever
+//! reads the channel must never wait for one call's consumer, or it would hold up all the others:
+//! events that find no room are dropped and counted, answers always find theirs.
+
+mod ticket;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mcp_router_protocol::params::meta;
+use mcp_router_protocol::{Message, Method, RawParams, RequestId};
+use mcp_router_service::{CallError, Event, McpRequest, Reason, Scope, Sent};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::client::asks::Asks;
+use crate::client::dialect::Answer;
+use crate::client::events::Events;
+
+pub(crate) use ticket::Ticket;
+
+/// Events that wait for the consumer of one call.
+const WAITING: usize = 256;
+
+/// The calls in flight on one channel.
+#[derive(Debug)]
+pub(crate) struct Mux {
+    calls: Mutex<BTreeMap<u64, Slot>>,
+    asks: Asks,
+    events: Events,
+    scope: Scope,
+    dropped: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    answer: oneshot::Sender<Result<Answer, CallError>>,
+    events: Option<mpsc::Sender<Event>>,
+    progress: bool,
+    sent: SentMark,
+}
+
+/// How far a message got on its way out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SentMark(Arc<AtomicU8>);
+
+impl SentMark {
+    const QUEUED: u8 = 0;
+    const WRITING: u8 = 1;
+    const WRITTEN: u8 = 2;
+    const ABANDONED: u8 = 3;
+
+    /// The message is about to be written; `false` if its caller has left.
+    pub(crate) fn begin(&self) -> bool {
+        self.step(Self::QUEUED, Self::WRITING)
+    }
+
+    /// The message was written completely, or must be taken for it.
+    pub(crate) fn written(&self) {
+        self.0.store(Self::WRITTEN, Ordering::Release);
+    }
+
+    /// The caller leaves; `true` if nothing was written and nothing will be.
+    pub(crate) fn abandon(&self) -> bool {
+        self.step(Self::QUEUED, Self::ABANDONED)
+    }
+
+    pub(crate) fn is_written(&self) -> bool {
+        self.0.load(Ordering::Acquire) == Self::WRITTEN
+    }
+
+    /// A message cut off before its end was not received by any parser of whole messages.
+    pub(crate) fn sent(&self) -> Sent {
+        if self.is_written() {
+            Sent::Unknown
+        } else {
+            Sent::No
+        }
+    }
+
+    fn step(&self, from: u8, to: u8) -> bool {
+        self.0
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+}
+
+impl Mux {
+    pub(crate) fn new(asks: Asks, events: Events, scope: Scope) -> Self {
+        Self {
+            calls: Mutex::default(),
+            asks,
+            events,
+            scope,
+            dropped: AtomicU64::new(0),
+        }
+    }
+
+    /// Expects the answer to request `id`, and what belongs to it until then.
+    pub(crate) fn open(self: &Arc<Self>, id: u64, request: Option<&McpRequest>) -> Ticket {
+        let progress = request.is_some_and(|r| r.context.wants_progress);
+        let asks = request.is_some() && self.asks.any();
+        let (answer, answered) = oneshot::channel();
+        let (sender, receiver) = (progress || asks).then(|| mpsc::channel(WAITING)).unzip();
+        let sent = SentMark::default();
+        let slot = Slot {
+            answer,
+            events: sender,
+            progress,
+            sent: sent.clone(),
+        };
+        self.lock().insert(id, slot);
+        Ticket::new(self.clone(), id, answered, receiver, sent)
+    }
+
+    /// Whether anything but answers can come for calls here.
+    pub(crate) fn needs_events(&self, request: &McpRequest) -> bool {
+        request.context.wants_progress || self.asks.any()
+    }
+
+    /// The asking side of this conversation.
+    pub(crate) fn asks(&self) -> &Asks {
+        &self.asks
+    }
+
+    /// Gives a message that arrived to whom it concerns. Never waits.
+    pub(crate) fn dispatch(&self, message: Message) {
+        match message {
+            Message::Response { id, answer } => self.answered(id.as_ref(), answer),
+            Message::Notification { method, params } => self.notified(method, params),
+            Message::Request { id, method, params } => self.asked(id, method, params),
+        }
+    }
+
+    fn answered(&self, id: Option<&RequestId>, answer: Answer) {
+        let slot = id
+            .and_then(RequestId::as_number)
+            .and_then(|id| self.lock().remove(&id));
+        match slot {
+            // Its caller may have left this very moment.
+            Some(slot) => drop(slot.answer.send(Ok(answer))),
+            None => self.drop_message("answer to nothing asked"),
+        }
+    }
+
+    fn notified(&self, method: Method, params: RawParams) {
+        match method {
+            Method::Progress => {
+                let token = params.get(meta::PROGRESS_TOKEN);
+                let id = token.and_then(|t| t.read::<u64>().ok());
+                let event = Event::Notification { method, params };
+                let delivered = id.is_some_and(|id| {
+                    let calls = self.lock();
+                    let slot = calls.get(&id).filter(|slot| slot.progress);
+                    slot.and_then(|s| s.events.as_ref())
+                        .is_some_and(|events| events.try_send(event).is_ok())
+                });
+                if !delivered {
+                    self.drop_message("progress");
+                }
+            }
+            Method::Cancelled | Method::SubscriptionsAcknowledged => {
+                tracing::debug!(%method, "notification taken");
+            }
+            _ => self.events.notification(method, params, self.scope.clone()),
+        }
+    }
+
+    /// Without a stream that says so, a question belongs to the newest call that may be asked.
+    fn asked(&self, id: RequestId, method: Method, params: RawParams) {
+        let newest = {
+            let calls = self.lock();
+            let mut able = calls.values().rev().filter_map(|s| s.events.clone());
+            able.next().filter(|_| self.asks.any())
+        };
+        let refused = id.clone();
+        let Some(request) = self.asks.take(id, method, params) else {
+            return;
+        };
+        match newest {
+            // A full queue drops the question, which answers the backend.
+            Some(events) => {
+                if events.try_send(Event::ServerRequest(request)).is_err() {
+                    self.drop_message("request of the backend");
+                }
+            }
+            None => {
+                tracing::debug!(id = %refused, "no call is in flight that could answer");
+                drop(request);
+            }
+        }
+    }
+
+    /// The channel is gone: every call on it fails.
+    pub(crate) fn fail_all(&self, reason: Reason, detail: &'static str) {
+        let calls = std::mem::take(&mut *self.lock());
+        for slot in calls.into_values() {
+            let error = CallError::new(reason, slot.sent.sent()).detail(detail);
+            // Its caller may have left this very moment.
+            let _ = slot.answer.send(Err(error));
+        }
+    }
+
+    /// How many calls wait for an answer.
+    #[cfg(test)]
+    pub(crate) fn in_flight(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// How many messages found nobody.
+    #[cfg(test)]
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn close(&self, id: u64) -> bool {
+        self.lock().remove(&id).is_some()
+    }
+
+    fn drop_message(&self, what: &'static str) {
+        let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::debug!(what, dropped, "message of a backend dropped");
+    }
+
+    /// The map is whole even where a panic poisoned it: nothing panics while it is held.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Slot>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! One call's end of the channel.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures::stream;
+use mcp_router_service::{CallError, Event, McpResponse, Reason, ResponseStream};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Mux, SentMark};
+use crate::client::dialect::{Answer, Asked, Dialect};
+
+type Leave = Box<dyn FnOnce(&SentMark) + Send + Sync>;
+
+/// The right to one answer. Dropping it before the answer takes the call out of the channel and
+/// runs what was registered with [`on_leave`](Self::on_leave): that is how a backend hears of it.
+pub(crate) struct Ticket {
+    mux: Arc<Mux>,
+    id: u64,
+    answer: oneshot::Receiver<Result<Answer, CallError>>,
+    events: Option<mpsc::Receiver<Event>>,
+    /// The answer, while events that came before it are still to be told.
+    last: Option<Result<Answer, CallError>>,
+    sent: SentMark,
+    leave: Option<Leave>,
+}
+
+impl Ticket {
+    pub(super) fn new(
+        mux: Arc<Mux>,
+        id: u64,
+        answer: oneshot::Receiver<Result<Answer, CallError>>,
+        events: Option<mpsc::Receiver<Event>>,
+        sent: SentMark,
+    ) -> Self {
+        Self {
+            mux,
+            id,
+            answer,
+            events,
+            last: None,
+            sent,
+            leave: None,
+        }
+    }
+
+    /// How far the request got.
+    pub(crate) fn sent(&self) -> &SentMark {
+        &self.sent
+    }
+
+    /// What to do if the caller leaves before the answer.
+    pub(crate) fn on_leave(&mut self, leave: impl FnOnce(&SentMark) + Send + Sync + 'static) {
+        self.leave = Some(Box::new(leave));
+    }
+
+    /// The answer, without what comes before it. For the router's own requests.
+    pub(crate) async fn answer(mut self) -> Result<Answer, CallError> {
+        let answer = (&mut self.answer).await;
+        answer.unwrap_or_else(|_| Err(self.lost()))
+    }
+
+    /// The answer as the waist wants it: at once if it is the first message, a stream otherwise.
+    pub(crate) async fn response(
+        mut self,
+        dialect: Dialect,
+        asked: Asked,
+    ) -> Result<McpResponse, CallError> {
+        let first = self.next(&dialect, &asked).await?;
+        if let Event::Outcome(outcome) = first {
+            return Ok(McpResponse::Ready(outcome));
+        }
+        let rest = stream::unfold(
+            (Some(self), Some(first), dialect, asked),
+            |(ticket, first, dialect, asked)| async move {
+                let mut ticket = ticket?;
+                let event = match first {
+                    Some(event) => Ok(event),
+                    None => ticket.next(&dialect, &asked).await,
+                };
+                let more = !matches!(event, Ok(Event::Outcome(_)) | Err(_));
+                Some((event, (more.then_some(ticket), None, dialect, asked)))
+            },
+        );
+        Ok(McpResponse::Stream(ResponseStream::new(rest)))
+    }
+
+    /// What comes next for this call alone, where the answer comes another way.
+    pub(crate) async fn event(&mut self) -> Event {
+        match &mut self.events {
+            Some(events) => match events.recv().await {
+                Some(event) => event,
+                None => std::future::pending().await,
+            },
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn next(&mut self, dialect: &Dialect, asked: &Asked) -> Result<Event, CallError> {
+        if self.last.is_none() {
+            let answer = match &mut self.events {
+                Some(events) => tokio::select! {
+                    biased;
+                    Some(event) = events.recv() => return Ok(event),
+                    answer = &mut self.answer => answer,
+                },
+                None => (&mut self.answer).await,
+            };
+            self.last = Some(answer.unwrap_or_else(|_| Err(self.lost())));
+        }
+        // What the reader queued before the answer, between our looks at the one and the other.
+        if let Some(event) = self.events.as_mut().and_then(|e| e.try_recv().ok()) {
+            return Ok(event);
+        }
+        let answer = self.last.take().unwrap_or_else(|| Err(self.lost()))?;
+        Ok(Event::Outcome(dialect.outcome(asked, answer)?))
+    }
+
+    fn lost(&self) -> CallError {
+        CallError::new(Reason::BackendLost, self.sent.sent())
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.mux.close(self.id)
+            && let Some(leave) = self.leave.take()
+        {
+            leave(&self.sent);
+        }
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
