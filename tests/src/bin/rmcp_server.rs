@@ -4,6 +4,7 @@
 //! eras; `rmcp_server stdio` serves its stdin and stdout. It offers the suite's common kit.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -29,7 +30,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 struct Kit;
 
 /// Results are written as the JSON they become, which reads better than a dozen builders.
-fn shape<T: DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
+fn shape<T: DeserializeOwned>(mut value: Value) -> Result<T, ErrorData> {
+    // Required in the modern era; rmcp takes it off again for older clients.
+    value["resultType"] = json!("complete");
     serde_json::from_value(value).map_err(|e| ErrorData::internal_error(e.to_string(), None))
 }
 
@@ -56,6 +59,8 @@ impl Kit {
                     .notify_progress(note)
                     .await
                     .map_err(|e| ErrorData::internal_error(e.to_string(), None))?;
+                // Some clients forget who waits for progress the moment the answer arrives.
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
         Ok(text(format!("counted to {to}")))

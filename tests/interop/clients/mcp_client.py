@@ -1,0 +1,69 @@
+"""The current Python SDK (`mcp` 2.x), both eras, over HTTP and stdio."""
+
+from mcp import Client, StdioServerParameters
+from mcp_types import PromptReference, ResourceTemplateReference
+
+from job import all_pages, dump, main, run_ops
+
+MODES = {"legacy": "legacy", "modern": "2026-07-28", "auto": "auto"}
+
+
+def reference(ref):
+    kind = PromptReference if ref["type"] == "ref/prompt" else ResourceTemplateReference
+    return kind(**ref)
+
+
+def asker(client):
+    async def call(op):
+        params, steps = op["params"], []
+
+        async def progressed(progress, total, message):
+            steps.append(progress)
+
+        callback = progressed if op.get("progress") else None
+        result = await client.call_tool(params["name"], params.get("arguments"), progress_callback=callback)
+        answer = {"result": dump(result)}
+        return {**answer, "progress": steps} if callback else answer
+
+    async def ask(op):
+        method, params = op["method"], op.get("params") or {}
+        if method == "tools/list":
+            result = await all_pages("tools", lambda c: client.list_tools(cursor=c))
+        elif method == "prompts/list":
+            result = await all_pages("prompts", lambda c: client.list_prompts(cursor=c))
+        elif method == "resources/list":
+            result = await all_pages("resources", lambda c: client.list_resources(cursor=c))
+        elif method == "resources/templates/list":
+            result = await all_pages("resourceTemplates", lambda c: client.list_resource_templates(cursor=c))
+        elif method == "tools/call":
+            return await call(op)
+        elif method == "prompts/get":
+            result = dump(await client.get_prompt(params["name"], params.get("arguments")))
+        elif method == "resources/read":
+            result = dump(await client.read_resource(params["uri"]))
+        elif method == "completion/complete":
+            result = dump(await client.complete(reference(params["ref"]), params["argument"]))
+        else:
+            raise ValueError(f"this client does not know {method}")
+        return {"result": result}
+
+    return ask
+
+
+async def run(job):
+    if "url" in job:
+        target = job["url"]
+    else:
+        command = job["command"]
+        target = StdioServerParameters(command=command[0], args=command[1:])
+    async with Client(target, mode=MODES[job["era"]]) as client:
+        results = await run_ops(job["ops"], asker(client))
+        connect = {
+            "protocolVersion": client.protocol_version,
+            "capabilities": dump(client.server_capabilities),
+            "server": client.server_info.name if client.server_info else None,
+        }
+        return {"connect": connect, "results": results}
+
+
+main(run)

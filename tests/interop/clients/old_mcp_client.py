@@ -1,0 +1,95 @@
+"""Old releases of the Python SDK, peers that still speak the revisions of their time.
+
+One script for all of them: `mcp` 1.6.0 (2024-11-05, knows no streamable HTTP), 1.9.4 (2025-03-26) and
+1.14.1 (2025-06-18). It runs in the virtual environment of the release to be tested.
+"""
+
+from contextlib import asynccontextmanager
+
+import mcp.types as types
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.sse import sse_client
+from mcp.client.stdio import stdio_client
+
+from job import all_pages, dump, main, run_ops
+
+
+@asynccontextmanager
+async def streams(job):
+    if "command" in job:
+        command = job["command"]
+        async with stdio_client(StdioServerParameters(command=command[0], args=command[1:])) as (read, write):
+            yield read, write
+    elif job["transport"] == "sse":
+        async with sse_client(job["url"]) as (read, write):
+            yield read, write
+    else:
+        from mcp.client.streamable_http import streamablehttp_client
+
+        async with streamablehttp_client(job["url"]) as (read, write, _):
+            yield read, write
+
+
+def reference(ref):
+    if ref["type"] == "ref/prompt":
+        return types.PromptReference(**ref)
+    # Renamed between the releases.
+    kind = getattr(types, "ResourceTemplateReference", None) or types.ResourceReference
+    return kind(**ref)
+
+
+def first_page(listed):
+    """The oldest release lists without a cursor and never sees a second page."""
+    return lambda cursor: listed() if cursor is None else listed(cursor)
+
+
+def asker(session):
+    async def call(op):
+        params, steps = op["params"], []
+
+        async def progressed(progress, total, message=None):
+            steps.append(progress)
+
+        if not op.get("progress"):
+            return {"result": dump(await session.call_tool(params["name"], params.get("arguments")))}
+        result = await session.call_tool(params["name"], params.get("arguments"), progress_callback=progressed)
+        return {"result": dump(result), "progress": steps}
+
+    async def ask(op):
+        method, params = op["method"], op.get("params") or {}
+        if method == "tools/list":
+            result = await all_pages("tools", first_page(session.list_tools))
+        elif method == "prompts/list":
+            result = await all_pages("prompts", first_page(session.list_prompts))
+        elif method == "resources/list":
+            result = await all_pages("resources", first_page(session.list_resources))
+        elif method == "resources/templates/list":
+            result = await all_pages("resourceTemplates", first_page(session.list_resource_templates))
+        elif method == "tools/call":
+            return await call(op)
+        elif method == "prompts/get":
+            result = dump(await session.get_prompt(params["name"], params.get("arguments")))
+        elif method == "resources/read":
+            result = dump(await session.read_resource(params["uri"]))
+        elif method == "completion/complete":
+            result = dump(await session.complete(reference(params["ref"]), params["argument"]))
+        else:
+            raise ValueError(f"this client does not know {method}")
+        return {"result": result}
+
+    return ask
+
+
+async def run(job):
+    async with streams(job) as (read, write), ClientSession(read, write) as session:
+        hello = await session.initialize()
+        results = await run_ops(job["ops"], asker(session))
+        connect = {
+            "protocolVersion": hello.protocolVersion,
+            "capabilities": dump(hello.capabilities),
+            "server": hello.serverInfo.name,
+        }
+        return {"connect": connect, "results": results}
+
+
+main(run)

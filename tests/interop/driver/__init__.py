@@ -1,0 +1,1 @@
+"""Drives MCP servers and clients that nobody here wrote against the router."""

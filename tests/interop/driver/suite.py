@@ -1,0 +1,229 @@
+"""The suite: every client against every backend, straight or through the router."""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from . import clients, install, kits, process
+from .backends import Fleet
+
+CLIENT_SECONDS = 180
+READY_SECONDS = 120
+
+
+class Report:
+    """One line a case and the total."""
+
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def ok(self, case):
+        self.passed += 1
+        print(f"ok   {case}", flush=True)
+
+    def fail(self, case, why):
+        self.failed += 1
+        print(f"FAIL {case}\n       {why}", flush=True)
+
+    def skip(self, case, why):
+        self.skipped += 1
+        print(f"skip {case}: {why}", flush=True)
+
+
+class Target:
+    """Where a client connects: a URL for HTTP, a command for stdio."""
+
+    def __init__(self, transport, url=None, command=None):
+        self.transport, self.url, self.command = transport, url, command
+
+    def job(self, client, ops):
+        job = {"transport": self.transport, "era": client.era, "ops": ops}
+        return {**job, "url": self.url} if self.url else {**job, "command": self.command}
+
+
+def ask(client, binaries, target, groups):
+    """Lets one client ask everything of `groups` (case -> checks) in one session; gives the judgements."""
+    argv = client.argv(binaries)
+    wanted = {
+        case: [c for c in checks if (c.brief or not client.brief) and (client.progress or not c.progress)]
+        for case, checks in groups.items()
+    }
+    ops = [check.op for checks in wanted.values() for check in checks]
+    code, out, err = process.run(argv, json.dumps(target.job(client, ops)), CLIENT_SECONDS)
+    lines = out.strip().splitlines()
+    if not lines or not lines[-1].startswith("{"):
+        why = "hangs" if code is None else f"exit code {code}"
+        raise process.Failed(f"{why}: {_last(err)}")
+    report = json.loads(lines[-1])
+    version = report["connect"]["protocolVersion"]
+    answers = iter(report["results"])
+    return version, {case: [(c, next(answers)) for c in checks] for case, checks in wanted.items()}
+
+
+def _last(text):
+    return " | ".join(text.strip().splitlines()[-6:]) or "(nothing on stderr)"
+
+
+def judge(report, case, version, answers):
+    """A case fails with all that is wrong about it."""
+    wrong = []
+    for check, answer in answers:
+        try:
+            check.judge(answer, version)
+        except (AssertionError, KeyError, TypeError, IndexError, ValueError) as error:
+            wrong.append(f"{check.label}: {type(error).__name__ if not str(error) else error}"[:600])
+    if wrong:
+        report.fail(case, "\n       ".join(wrong))
+    else:
+        report.ok(case)
+
+
+def run_cases(report, client, binaries, target, groups, version=None):
+    try:
+        negotiated, answers = ask(client, binaries, target, groups)
+    except install.Missing as missing:
+        for case in groups:
+            report.skip(case, missing)
+        return
+    except (process.Failed, ValueError, KeyError) as failed:
+        for case in groups:
+            report.fail(case, failed)
+        return
+    for case in groups:
+        if version and negotiated != version:
+            report.fail(case, f"negotiated {negotiated}, expected {version}")
+        else:
+            judge(report, case, negotiated, answers[case])
+
+
+def direct(report, options, fleet):
+    """Clients straight at the servers: what fails here is a peer, not the router."""
+    for client in chosen_clients(options):
+        for backend in fleet.backends:
+            if backend.transport != client.transport or client.era not in backend.eras:
+                continue
+            target = Target(client.transport, backend.endpoint, backend.command)
+            case = f"{client.name} -> {backend.name}"
+            run_cases(report, client, options.binaries, target, {case: backend.kit(kits.Names())})
+
+
+def write_config(fleet, work):
+    lines = ["# Written by the interop suite.", "backends:"]
+    for backend in fleet.backends:
+        for n, (key, value) in enumerate(backend.entry().items()):
+            lines.append(f"{'  - ' if n == 0 else '    '}{key}: {json.dumps(value)}")
+    lines += ["routing:", f"  startup_wait_seconds: {READY_SECONDS // 2}", ""]
+    path = work / "backends.yaml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def bound(line):
+    """The address in the router's `listening` log line, whether json or text."""
+    if "listening" not in line:
+        return None
+    match = re.search(r"(?:addr\W{1,4})((?:\d+\.){3}\d+:\d+)", line)
+    return match and match.group(1)
+
+
+def start_router(options, config, work):
+    command = [str(options.binaries / "mcp-router-http"), "--config", str(config)]
+    command += ["--host", "127.0.0.1", "--port", "0", "--log-format", "json"]
+    router = process.Server("mcp-router-http", command, log=work / "router.log")
+    address = router.wait_for(bound)
+    wait_ready(router, f"http://{address}/ready")
+    return router, address
+
+
+def wait_ready(router, url):
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                body = answer.read()
+                return body
+        except urllib.error.HTTPError as error:
+            body = error.read()
+        except OSError as error:
+            body = str(error).encode()
+        if time.monotonic() > deadline:
+            raise process.Failed(f"not ready: {body[:400]!r}; {router.said()}")
+        time.sleep(0.1)  # readiness is a state to ask for, not an event to wait for
+
+
+def routed(report, options, fleet, work):
+    """Clients at the router, one session each for all backends."""
+    config = write_config(fleet, work)
+    router, address = start_router(options, config, work)
+    names = [backend.name for backend in fleet.backends]
+    targets = {
+        "http": Target("http", url=f"http://{address}/mcp"),
+        "sse": Target("sse", url=f"http://{address}/sse"),
+        "stdio": Target("stdio", command=[str(options.binaries / "mcp-router-stdio"), "--config", str(config)]),
+    }
+    for client in chosen_clients(options):
+        groups = {f"{client.name} -> router": kits.router(names)(kits.Names())}
+        for backend in fleet.backends:
+            groups[f"{client.name} -> router -> {backend.name}"] = backend.kit(kits.Names(backend.name))
+        for name, why in fleet.missing.items():
+            report.skip(f"{client.name} -> router -> {name}", why)
+        run_cases(report, client, options.binaries, targets[client.transport], groups, client.version)
+    code = router.stop()
+    if code == 0:
+        report.ok("the router stops when told to")
+    else:
+        report.fail("the router stops when told to", f"exit code {code}: {router.said()}")
+
+
+def chosen_clients(options):
+    return [c for c in clients.everyone() if not options.client or re.search(options.client, c.name)]
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="run", description=__doc__)
+    root = install.HERE.parent.parent
+    target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
+    parser.add_argument("--binaries", type=Path, default=target / "debug", help="folder of the built binaries")
+    parser.add_argument("--require-all", action="store_true", help="a skipped case is a failure")
+    parser.add_argument("--direct", action="store_true", help="leave the router out: prove the peers")
+    parser.add_argument("--client", help="only clients whose name matches this pattern")
+    parser.add_argument("--backend", help="only backends whose name matches this pattern")
+    parser.add_argument("--keep", action="store_true", help="keep logs and configuration")
+    options = parser.parse_args(arguments)
+    options.binaries = options.binaries.resolve()
+    return options
+
+
+def main(arguments):
+    options = parse(arguments)
+    if not options.direct and not (options.binaries / "mcp-router-http").exists():
+        print(f"no mcp-router-http in {options.binaries}: build it first (cargo build --workspace)", file=sys.stderr)
+        return 2
+    report, work = Report(), Path(tempfile.mkdtemp(prefix="mcp-router-interop-"))
+    fleet = Fleet(options.binaries, work, options.backend)
+    try:
+        fleet.start()
+        for name, why in fleet.missing.items():
+            print(f"left out: {name}: {why}", flush=True)
+        (direct(report, options, fleet) if options.direct else routed(report, options, fleet, work))
+    except process.Failed as failed:
+        report.fail("the suite starts", failed)
+    finally:
+        fleet.stop()
+        if options.keep or report.failed:
+            print(f"logs and configuration: {work}")
+        else:
+            shutil.rmtree(work, ignore_errors=True)
+    failed = report.failed + (report.skipped if options.require_all else 0)
+    if options.require_all and report.skipped:
+        print("every case is required here: the skipped ones count as failures")
+    print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
+    return 1 if failed or not report.passed else 0
