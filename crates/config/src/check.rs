@@ -217,8 +217,9 @@ impl<'a> Checker<'a> {
         } else {
             self.notes
                 .complain(Complaint::new(message).at(place).maybe_help(help));
+            // That the key which was meant is missing, need not be said as well.
+            self.notes.bad.extend(near.map(|near| path.key(near)));
         }
-        self.notes.bad.insert(below.clone());
         self.unknown.push(below);
     }
 

@@ -30,7 +30,6 @@ servr: {}
     let found = complaints(text, &[("MCP_PORT", "x")]);
     let expected = [
         "- MCP_PORT=`x`: must be a whole number between 1 and 65535",
-        "3:5 backends[0].namespace is missing: a backend with a URL has a namespace",
         "5:5 unknown key `namespce` in backends[0]",
         "6:15 backends[0].priority must be a whole number",
         "7:39 backends[0].health_check.interval_seconds must be between 1 and 604800",
@@ -62,6 +61,29 @@ fn the_excerpt_shows_file_line_column_text_and_nearest_key() {
     ] {
         assert!(shown.contains(part), "{part} is missing in\n{shown}");
     }
+}
+
+#[test]
+fn a_mistyped_key_is_not_said_to_be_missing_too() {
+    let found = complaints(
+        "backends: [{ nmae: a, ulr: 'http://h', namespace: a }]",
+        &[],
+    );
+    assert_eq!(found.len(), 2, "{found:?}");
+    let found = complaints("backends: [{ name: a }]", &[]);
+    assert_eq!(found, ["1:12 backends[0] has neither `url` nor `command`"]);
+    // Where it only warns, what is missing is what is wrong.
+    let text = "backends: [{ name: a, url: 'http://h', namespce: a }]";
+    let found = complaints(text, &[("MCP_CONFIG_LENIENT", "yes")]);
+    assert!(
+        found.len() == 1 && found[0].contains("namespace is missing"),
+        "{found:?}"
+    );
+    let found = complaints("mcpServers: { a: { comand: c } }", &[]);
+    assert!(
+        found.len() == 1 && found[0].contains("neither `url` nor"),
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -206,3 +206,28 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// A backend that is left out without a word would be found out by the first call to it.
+    #[test]
+    fn no_backend_is_dropped_in_silence(
+        keys in prop::collection::btree_set(
+            prop::sample::select(vec![
+                "name: a", "namespace: n", "url: 'http://h'", "source: 'http://h'", "command: c",
+                "urls: ['http://h']", "replicas: [{ url: 'http://h' }]", "namespce: n", "ulr: x",
+                "headers: { A: b }", "env: { A: b }", "priority: ~", "source2: x", "lazy: false",
+            ]),
+            0..6,
+        ),
+        lenient: bool,
+    ) {
+        let keys: Vec<&str> = keys.into_iter().collect();
+        let text = format!("backends: [{{ {} }}]", keys.join(", "));
+        let lenient = if lenient { "1" } else { "0" };
+        if let Ok(loaded) = load_with(&text, &[("MCP_CONFIG_LENIENT", lenient)]) {
+            prop_assert!(loaded.config.backends.len() == 1 || !loaded.not_implemented.is_empty(), "{}", text);
+        }
+    }
+}

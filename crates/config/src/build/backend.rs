@@ -79,6 +79,10 @@ fn namespace(raw: &RawBackend, path: &Path, site: &mut Site<'_>) -> Option<Names
         return None;
     }
     if raw.command.is_none() {
+        if raw.url.is_none() && raw.source.is_none() {
+            // One complaint, that it is nowhere, is enough; replicas are refused anyway.
+            return None;
+        }
         site.missing(&at, "is missing: a backend with a URL has a namespace");
         return None;
     }
