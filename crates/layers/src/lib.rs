@@ -13,7 +13,8 @@
 //! | [`LimitLayer`] | a call that waits for its turn must not use up its attempt's time |
 //! | [`TimeoutLayer`] | one attempt; whatever counts failures later goes around it |
 //!
-//! [`TraceLayer`] stands at the front of the whole router, where a call is still one call.
+//! At the front of the whole router, where a call is still one call, stand [`TraceLayer`] and,
+//! inside it, [`DrainLayer`].
 //!
 //! # What the crate deliberately does not know
 //!
@@ -22,11 +23,13 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod drain;
 mod limit;
 mod timeout;
 mod trace;
 
 pub use backend::{BackendLayer, BackendService};
+pub use drain::{Drain, DrainLayer};
 pub use limit::{Limit, LimitLayer, LimitParams};
 pub use timeout::{CLIENT_WAIT, Timeout, TimeoutLayer};
 pub use trace::{Trace, TraceLayer};
@@ -34,6 +37,7 @@ pub use trace::{Trace, TraceLayer};
 /// The futures of the layers, for those who must name them.
 pub mod future {
     pub use crate::backend::BackendFuture;
+    pub use crate::drain::DrainFuture;
     pub use crate::limit::LimitFuture;
     pub use crate::timeout::TimeoutFuture;
     pub use crate::trace::TraceFuture;

@@ -1,8 +1,14 @@
 //! The configuration's limits as parameters of the client edges. What the file does not say, the
 //! edges decide.
 
+use std::time::Duration;
+
 use mcp_router_config::Config;
 use mcp_router_transport::server::{HttpParams, Page, ServeParams, StdioParams};
+
+/// How much longer than the operator says an edge waits for calls in flight: the calls themselves
+/// are ended in time (by the drain layer), and their answers are still to be written.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Parameters of the HTTP edge.
 pub(crate) fn http_params(config: &Config, pages: Vec<Page>) -> HttpParams {
@@ -32,7 +38,7 @@ pub(crate) fn http_params(config: &Config, pages: Vec<Page>) -> HttpParams {
 pub(crate) fn serve_params(config: &Config) -> ServeParams {
     let limits = &config.server.limits;
     let mut params = ServeParams {
-        drain: config.server.drain,
+        drain: config.server.drain + GRACE,
         ..ServeParams::default()
     };
     params.connections = limits.max_connections.or(params.connections);
@@ -44,7 +50,7 @@ pub(crate) fn serve_params(config: &Config) -> ServeParams {
 pub(crate) fn stdio_params(config: &Config) -> StdioParams {
     let limits = &config.server.limits;
     let mut params = StdioParams {
-        drain: config.server.drain,
+        drain: config.server.drain + GRACE,
         ..StdioParams::default()
     };
     set(&mut params.line, limits.max_request_bytes);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use mcp_router_config::{BackendConfig, Config};
 use mcp_router_core::{Backend, BuildError, Router};
+use mcp_router_layers::DrainLayer;
 use mcp_router_protocol::BackendName;
 use mcp_router_service::McpService;
 use mcp_router_service::seal::{KeyError, Purpose, Sealer};
@@ -42,6 +43,8 @@ pub struct Built {
     pub router: Router,
     /// The router behind the front layers.
     pub service: McpService,
+    /// Ends the calls in flight with an answer, when there is no more time for them.
+    pub calls: DrainLayer,
 }
 
 /// Why a router could not be started.
@@ -111,9 +114,11 @@ impl Plan {
             builder = builder.backend(backend);
         }
         let router = builder.build()?;
+        let calls = DrainLayer::new();
         Ok(Built {
-            service: stack::front(router.clone().into_service()),
+            service: stack::front(router.clone().into_service(), calls.clone()),
             router,
+            calls,
         })
     }
 

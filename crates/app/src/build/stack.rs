@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use mcp_router_config::{BackendConfig, Config, EndpointConfig, Limits};
-use mcp_router_layers::{BackendLayer, LimitLayer, LimitParams, TimeoutLayer, TraceLayer};
+use mcp_router_layers::{
+    BackendLayer, DrainLayer, LimitLayer, LimitParams, TimeoutLayer, TraceLayer,
+};
 use mcp_router_protocol::BackendName;
 use mcp_router_service::McpService;
 use tower::ServiceBuilder;
@@ -60,10 +62,12 @@ pub(super) fn backend(name: &BackendName, params: StackParams, edge: McpService)
 }
 
 /// What every request of a client passes, whichever edge it came in by.
-pub(super) fn front(router: McpService) -> McpService {
+pub(super) fn front(router: McpService, calls: DrainLayer) -> McpService {
     let stack = ServiceBuilder::new()
         // Around everything: one call is one line, however many backends it saw.
         .layer(TraceLayer::new())
+        // Inside it: a call that is ended at the end of the router is still told.
+        .layer(calls)
         .service(router);
     McpService::new(stack)
 }

@@ -1,5 +1,5 @@
 //! The end of a router, in order: not ready, serve on, stop accepting, finish what is in flight,
-//! close sessions and processes.
+//! answer what does not finish, close sessions and processes.
 //!
 //! Each step ends as soon as nothing is left of it and has a limit; together they stay below the
 //! 30 s that Kubernetes grants (F38). A second signal cuts everything short (F39).
@@ -8,31 +8,41 @@ use std::time::Duration;
 
 use mcp_router_config::ServerConfig;
 use mcp_router_core::Router;
+use mcp_router_layers::DrainLayer;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
+use crate::build::Built;
+
+/// What the answers to calls that had to be ended get for their way to the client.
+const FLUSH: Duration = Duration::from_millis(250);
 /// Beyond serving on and draining: what sessions and processes get to close, with a margin.
 const CLOSE: Duration = Duration::from_secs(15);
-/// What they get after a second signal.
-const HURRY: Duration = Duration::from_millis(500);
+/// What everything gets after a second signal.
+const HURRY: Duration = Duration::from_millis(900);
 
 /// How and when one router ends.
 pub(super) struct End {
     router: Router,
+    calls: DrainLayer,
     serve: Duration,
     drain: Duration,
+    hurry: CancellationToken,
 }
 
 impl End {
-    pub(super) const fn new(router: Router, server: &ServerConfig) -> Self {
+    pub(super) fn new(built: &Built, server: &ServerConfig) -> Self {
         Self {
-            router,
+            router: built.router.clone(),
+            calls: built.calls.clone(),
             serve: server.drain_serve,
             drain: server.drain,
+            hurry: CancellationToken::new(),
         }
     }
 
     /// Nobody is to be served on.
-    pub(super) fn at_once(&mut self) {
+    pub(super) const fn at_once(&mut self) {
         self.serve = Duration::ZERO;
     }
 
@@ -44,24 +54,42 @@ impl End {
         again: impl Future<Output = &'static str>,
         served: impl Future<Output = ()>,
     ) {
-        let steps = async {
-            self.router.drain();
-            sleep(self.serve).await;
-            served.await;
-            self.router.close().await;
-        };
-        tokio::select! {
-            () = steps => {}
-            () = sleep(self.serve + self.drain + CLOSE) => {
-                tracing::warn!("not everything has stopped in time: leaving it");
-            }
+        let mut steps = std::pin::pin!(self.steps(served));
+        let in_time = tokio::select! {
+            () = &mut steps => true,
+            () = sleep(self.serve + self.drain + CLOSE) => false,
             signal = again => {
                 tracing::warn!(signal, "second signal: leaving at once");
-                // Takes over only if the closing had not begun; what had is cut off here.
-                if timeout(HURRY, self.router.close()).await.is_err() {
-                    tracing::warn!("not everything has stopped in time: leaving it");
-                }
+                self.hurry.cancel();
+                timeout(HURRY, steps).await.is_ok()
             }
+        };
+        if !in_time {
+            tracing::warn!("not everything has stopped in time: leaving it");
+        }
+    }
+
+    async fn steps(&self, served: impl Future<Output = ()>) {
+        self.router.drain();
+        self.wait(self.serve).await;
+        tokio::select! {
+            () = served => {}
+            () = self.cut() => {}
+        }
+        self.router.close().await;
+    }
+
+    /// Ends the calls that are left when the time to drain is over.
+    async fn cut(&self) {
+        self.wait(self.drain).await;
+        self.calls.cut();
+        sleep(FLUSH).await;
+    }
+
+    async fn wait(&self, time: Duration) {
+        tokio::select! {
+            () = sleep(time) => {}
+            () = self.hurry.cancelled() => {}
         }
     }
 }
@@ -94,8 +122,10 @@ mod tests {
             });
         End {
             router: Router::builder().backend(backend).build().unwrap(),
+            calls: DrainLayer::new(),
             serve,
             drain: 13 * S,
+            hurry: CancellationToken::new(),
         }
     }
 

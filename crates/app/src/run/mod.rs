@@ -13,7 +13,7 @@ use mcp_router_core::Router;
 use mcp_router_transport::server;
 use tokio_util::sync::CancellationToken;
 
-use crate::build::{Built, Plan, StartError, http_params, serve_params, stdio_params};
+use crate::build::{Plan, StartError, http_params, serve_params, stdio_params};
 use end::End;
 use signals::Signals;
 
@@ -46,17 +46,17 @@ pub(crate) async fn http(plan: Plan) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     // First of all: if the port is taken, no backend is bothered.
     let listener = bind::listen(&plan.config.server).await?;
-    let Built { router, service } = plan.build()?;
-    let params = http_params(&plan.config, pages::pages(&router));
+    let built = plan.build()?;
+    let end = End::new(&built, &plan.config.server);
+    let params = http_params(&plan.config, pages::pages(&built.router));
     let stop = CancellationToken::new();
     let mut serving = tokio::spawn(server::serve(
         listener.socket,
-        server::http(service, params),
+        server::http(built.service, params),
         serve_params(&plan.config),
         stop.clone(),
     ));
     tracing::info!(addr = %listener.addr, "listening");
-    let end = End::new(router, &plan.config.server);
     tokio::select! {
         signal = signals.stop() => {
             tracing::info!(signal, "stopping");
@@ -80,13 +80,19 @@ pub(crate) async fn http(plan: Plan) -> Result<(), RunError> {
 pub(crate) async fn stdio(plan: Plan) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let plan = plan.startup_wait(STDIO_WAIT);
-    let Built { router, service } = plan.build()?;
+    let built = plan.build()?;
+    let end = End::new(&built, &plan.config.server);
     let stop = CancellationToken::new();
     let params = stdio_params(&plan.config);
     let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
-    let mut serving = Box::pin(server::stdio(service, params, input, output, stop.clone()));
+    let mut serving = Box::pin(server::stdio(
+        built.service,
+        params,
+        input,
+        output,
+        stop.clone(),
+    ));
     tracing::info!("serving standard input and output");
-    let end = End::new(router, &plan.config.server);
     tokio::select! {
         signal = signals.stop() => {
             tracing::info!(signal, "stopping");
@@ -113,10 +119,10 @@ pub(crate) async fn once(
     /// What a shell sees of a program that was interrupted is a failure.
     const INTERRUPTED: u8 = 1;
     let mut signals = Signals::new().map_err(RunError::Signals)?;
-    let Built { router, .. } = plan.build()?;
-    let mut end = End::new(router.clone(), &plan.config.server);
+    let built = plan.build()?;
+    let mut end = End::new(&built, &plan.config.server);
     let code = tokio::select! {
-        code = errand(router) => code,
+        code = errand(built.router) => code,
         _ = signals.stop() => INTERRUPTED,
     };
     end.at_once();
