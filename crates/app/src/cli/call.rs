@@ -1,5 +1,7 @@
 //! `call`: one tool, from the command line.
 
+use std::time::Duration;
+
 use mcp_router_core::Router;
 use mcp_router_protocol::{Method, RawJson, RawParams};
 use mcp_router_service::{CallError, McpRequest, Outcome};
@@ -19,9 +21,20 @@ pub(super) fn call(cli: &Cli, name: &str, arguments: &str) -> u8 {
         }
     };
     serve::with_router(cli, async |router: Router| {
-        router.ready().await;
+        tokio::select! {
+            () = router.ready() => {}
+            () = listed(&router, name) => {}
+        }
         finish(ask(router, params).await)
     })
+}
+
+/// Resolves once a tool is there, however many backends are still on their way.
+async fn listed(router: &Router, name: &str) {
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    while !router.tools().iter().any(|tool| tool.name == name) {
+        look.tick().await;
+    }
 }
 
 fn params(name: &str, arguments: &str) -> Result<RawParams, String> {

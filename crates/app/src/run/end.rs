@@ -19,7 +19,7 @@ const FLUSH: Duration = Duration::from_millis(250);
 /// Beyond serving on and draining: what sessions and processes get to close, with a margin.
 const CLOSE: Duration = Duration::from_secs(15);
 /// What everything gets after a second signal.
-const HURRY: Duration = Duration::from_millis(900);
+const HURRY: Duration = Duration::from_millis(600);
 
 /// How and when one router ends.
 pub(super) struct End {
