@@ -58,7 +58,7 @@ async function runOps(ops, ask) {
       return await ask(op);
     } catch (error) {
       const code = typeof error.code === 'number' ? error.code : 0;
-      return { error: { code, message: String(error.message), data: error.data } };
+      return { error: { code, kind: error.constructor.name, message: String(error.message), data: error.data } };
     }
   };
   const results = [];

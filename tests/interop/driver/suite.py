@@ -17,6 +17,7 @@ from .backends import Fleet
 
 CLIENT_SECONDS = 180
 READY_SECONDS = 120
+MAX_COMPLAINTS = 4
 
 
 class Report:
@@ -81,7 +82,10 @@ def judge(report, case, version, answers):
         except (AssertionError, KeyError, TypeError, IndexError, ValueError) as error:
             wrong.append(f"{check.label}: {type(error).__name__ if not str(error) else error}"[:600])
     if wrong:
-        report.fail(case, "\n       ".join(wrong))
+        shown = wrong[:MAX_COMPLAINTS]
+        if len(wrong) > len(shown):
+            shown.append(f"and {len(wrong) - len(shown)} more")
+        report.fail(case, "\n       ".join(shown))
     else:
         report.ok(case)
 
