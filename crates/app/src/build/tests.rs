@@ -5,6 +5,10 @@ use std::io::Write;
 use mcp_router_config::{LoadInput, load};
 use mcp_router_layers::LimitParams;
 
+use mcp_router_protocol::{Method, RawParams};
+use mcp_router_service::{CallError, McpRequest, McpResponse};
+use tower::ServiceExt;
+
 use super::*;
 
 fn config(yaml: &str) -> Config {
@@ -61,4 +65,47 @@ async fn backends_are_listed_in_the_order_of_the_file_and_without_secrets() {
     assert!(status[1].is_managed && !status[0].is_managed);
     assert_eq!(status[3].state, mcp_router_core::State::Disabled);
     built.router.close().await;
+}
+
+async fn failure(built: McpService) -> String {
+    let params = RawParams::parse(Some(r#"{"name":"q"}"#.into())).unwrap();
+    let request = McpRequest::new(Method::ToolsCall, params);
+    built.oneshot(request).await.unwrap_err().to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn f3_a_backend_that_never_answers_times_out_in_its_own_name() {
+    let never =
+        tower::service_fn(|_: McpRequest| std::future::pending::<Result<McpResponse, CallError>>());
+    let params = stack::StackParams {
+        limit: LimitParams::default(),
+        attempt: Duration::from_secs(30),
+    };
+    let stack = stack::backend(&"search".parse().unwrap(), params, McpService::new(never));
+    assert_eq!(
+        failure(stack).await,
+        "Backend 'search' timed out after 30 s; the call may have run."
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn f24_a_full_backend_refuses_in_its_own_name_and_unsent() {
+    let never =
+        tower::service_fn(|_: McpRequest| std::future::pending::<Result<McpResponse, CallError>>());
+    let params = stack::StackParams {
+        limit: LimitParams {
+            max_concurrency: 1,
+            max_queue: 0,
+            ..LimitParams::default()
+        },
+        attempt: Duration::from_secs(30),
+    };
+    let stack = stack::backend(&"search".parse().unwrap(), params, McpService::new(never));
+    let first = tokio::spawn(failure(stack.clone()));
+    tokio::task::yield_now().await;
+    assert_eq!(
+        failure(stack).await,
+        "Backend 'search' is overloaded (queue full); the call did not run."
+    );
+    first.abort();
 }
