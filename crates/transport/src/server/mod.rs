@@ -30,3 +30,6 @@ pub use http::{Body, HttpService, http};
 pub use params::{HttpLimits, HttpParams, HttpTimes, Page, ServeParams, StdioParams};
 pub use serve::{LocalAddr, ServeOutcome, serve};
 pub use stdio::stdio;
+
+#[cfg(test)]
+mod testing;

@@ -214,3 +214,6 @@ pub(super) fn single<'a>(head: &'a Parts, name: &str) -> super::dialect::modern:
 
 /// The value of `Retry-After` for what the router refuses because it is full, in seconds.
 const RETRY_AFTER: header::HeaderValue = header::HeaderValue::from_static("1");
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,13 @@ pub(super) async fn request(
         name: single(head, "mcp-name"),
     };
     let request = accept(method, params, Some(mirror), Shared::principal(head));
-    let request = request.map_err(|error| Box::new(answer(Wire::error(Some(&id), &error))))?;
+    let request = request.map_err(|error| {
+        let status = match error.code() {
+            code::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Box::new(reply::error(status, Some(&id), &error))
+    })?;
     if request.method == Method::Listen {
         let Ok(permit) = shared.streams.clone().try_acquire_owned() else {
             return Err(Box::new(reply::full("streams")));

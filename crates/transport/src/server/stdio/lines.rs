@@ -125,9 +125,8 @@ mod tests {
 
     #[test]
     fn crlf_blank_lines_and_a_last_line_without_end_are_accepted() {
-        let expected = ["{}", "[1]", "x"].map(|t| Line::Message(t.into()));
-        let mut expected = expected.to_vec();
-        expected.push(Line::End);
+        let message = |text: &'static str| Line::Message(text.into());
+        let expected = [message("{}"), message("[1]"), message("x"), Line::End];
         assert_eq!(lines(b"{}\r\n\n  \r\n[1]\nx", &[], 100), expected);
     }
 

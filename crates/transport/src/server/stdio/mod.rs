@@ -133,3 +133,6 @@ impl Drop for Guard {
         self.0.kill();
     }
 }
+
+#[cfg(test)]
+mod tests;
