@@ -19,6 +19,7 @@
 //! | [`uri`] | exposed resource URIs |
 //! | [`item`] | tools, prompts, resources and templates as listed by a backend |
 //! | [`result`](mod@result) | the few members of results that hops must add, drop or rewrite |
+//! | [`shape`] | results as an older revision knows them |
 //! | [`header`] | `Mcp-*` header values |
 
 #![forbid(unsafe_code)]
@@ -33,6 +34,7 @@ pub mod name;
 pub mod params;
 pub mod result;
 pub mod revision;
+pub mod shape;
 pub mod uri;
 
 pub use item::{Item, ItemKind, ToolHints};

@@ -2,6 +2,7 @@
 
 use mcp_router_protocol::params::meta;
 use mcp_router_protocol::result::to_legacy;
+use mcp_router_protocol::shape::to_revision;
 use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, RequestId, Revision, code};
 use mcp_router_service::{
     ClientProfile, McpRequest, McpResponse, McpService, Outcome, RequestContext, Session,
@@ -136,7 +137,9 @@ pub(crate) fn outcome(
     outcome: Outcome,
 ) -> Wire {
     match outcome {
-        Outcome::Complete(result) => Wire::result(id, &plain(&result)),
+        Outcome::Complete(result) => {
+            Wire::result(id, &to_revision(method, &plain(&result), revision))
+        }
         Outcome::Error(error) => Wire::error(Some(id), &legacy_error(method, error)),
         Outcome::Accepted => Wire::error(Some(id), &no_method(method)),
         // Backend edges ask by requests where the client cannot take this.
