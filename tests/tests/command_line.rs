@@ -15,13 +15,13 @@ struct Run {
 
 /// Runs `program` in an empty folder, with an empty environment beside `PATH`.
 fn run(program: &str, env: &[(&str, &str)], args: &[&str], file: Option<&str>) -> Run {
-    let folder = TempDir::new().unwrap();
+    let folder = TempDir::new().expect("a temporary folder");
     let mut command = Command::new(binary(program));
     command.current_dir(folder.path()).env_clear();
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     if let Some(text) = file {
         let path = folder.path().join("router.yaml");
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).expect("a writable folder");
         command.arg("--config").arg(path);
     }
     let Output {
@@ -32,11 +32,11 @@ fn run(program: &str, env: &[(&str, &str)], args: &[&str], file: Option<&str>) -
         .envs(env.iter().copied())
         .args(args)
         .output()
-        .unwrap();
+        .expect("the program starts");
     Run {
         code: status.code(),
-        out: String::from_utf8(stdout).unwrap(),
-        err: String::from_utf8(stderr).unwrap(),
+        out: String::from_utf8(stdout).expect("UTF-8"),
+        err: String::from_utf8(stderr).expect("UTF-8"),
     }
 }
 
