@@ -15,6 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::task::AtomicWaker;
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
@@ -29,6 +30,9 @@ pub(super) struct Pace {
     busy: AtomicBool,
     /// A request was refused before its body was read: its peer may still be sending.
     unread: AtomicBool,
+    /// The reader, if it last looked while a request was being served: nothing else would make it
+    /// start its clock.
+    reader: AtomicWaker,
 }
 
 impl Pace {
@@ -51,6 +55,7 @@ pub(super) struct Busy(Arc<Pace>);
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.busy.store(false, Ordering::Release);
+        self.0.reader.wake();
     }
 }
 
@@ -148,7 +153,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
             return read;
         }
         if this.waiting == Waiting::No {
-            return Poll::Pending;
+            this.pace.reader.register(cx.waker());
+            if this.pace.busy.load(Ordering::Acquire) {
+                return Poll::Pending;
+            }
+            this.wait_for(Waiting::Idle);
         }
         std::task::ready!(this.timer.as_mut().poll(cx));
         tracing::debug!(waiting = ?this.waiting, "client took too long: connection closed");

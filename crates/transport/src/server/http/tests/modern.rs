@@ -52,7 +52,8 @@ async fn r3_to_r9_every_rule_has_its_status_and_code_in_order() {
     let version = |v: &str| format!(r#""io.modelcontextprotocol/protocolVersion":"{v}",{caps}"#);
     let h = |v: &'static str, m: &'static str| vec![("mcp-protocol-version", v), ("mcp-method", m)];
     let now = "2026-07-28";
-    let cases: Vec<(&str, Vec<(&str, &str)>, String, u16, i64)> = vec![
+    type Headers<'a> = Vec<(&'a str, &'a str)>;
+    let cases: Vec<(&str, Headers<'_>, String, u16, i64)> = vec![
         ("b1 no JSON", h(now, "tools/list"), "{".into(), 400, -32700),
         (
             "r11 array",
