@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{Stream, StreamExt};
+use mcp_router_health::Backoff;
 use mcp_router_protocol::{ItemKind, RawParams};
 use mcp_router_service::{
     BackendEvent, BackendInfo, CallError, EventStream, McpRequest, McpService, Outcome,
@@ -21,17 +22,15 @@ use crate::hub::Hub;
 use crate::listing::Listing;
 use crate::status::State;
 
-/// First wait after a failed listing; doubles up to [`MAX_RETRY`].
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const MAX_RETRY: Duration = Duration::from_secs(30);
-
 pub(crate) struct Supervisor {
     hub: Arc<Hub>,
     cell: Arc<Cell>,
     service: McpService,
     /// Kinds whose list is known to be out of date.
     dirty: Vec<ItemKind>,
-    retry: Duration,
+    /// Between a failed listing and the next.
+    retry: Backoff,
+    rng: fastrand::Rng,
     /// When to list everything again.
     relist_at: Option<Instant>,
     /// When to forget the items of a backend that went away.
@@ -48,7 +47,8 @@ impl Supervisor {
             cell,
             service,
             dirty: Vec::new(),
-            retry: FIRST_RETRY,
+            retry: Backoff::default(),
+            rng: fastrand::Rng::new(),
             relist_at: None,
             forget_at: None,
         }
@@ -94,7 +94,7 @@ impl Supervisor {
             BackendEvent::Connected(info) => {
                 tracing::info!(backend = %self.cell.meta.name, protocol = %info.hop, "backend connected");
                 self.cell.update(|live| live.info = Arc::new(info));
-                self.retry = FIRST_RETRY;
+                self.retry.reset();
                 self.all_dirty();
             }
             BackendEvent::Lost { error, retry_in } => {
@@ -150,15 +150,14 @@ impl Supervisor {
                     live.down_since = None;
                     live.settled = true;
                 });
-                self.retry = FIRST_RETRY;
+                self.retry.reset();
                 self.forget_at = None;
                 self.relist_at = Some(Instant::now() + ttl);
                 self.hub.publish();
             }
             Err(error) => {
                 // What was to be listed still is.
-                let wait = self.retry.mul_f64(0.5 + fastrand::f64() / 2.0);
-                self.retry = (self.retry * 2).min(MAX_RETRY);
+                let wait = self.retry.next(&mut self.rng);
                 self.relist_at = Some(Instant::now() + wait);
                 tracing::debug!(backend = %name, ?kinds, "listing failed");
                 self.failed(&error, Some(wait));
