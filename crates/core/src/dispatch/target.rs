@@ -39,12 +39,13 @@ fn candidate(owner: &Owner) -> Candidate<'_> {
     }
 }
 
-/// Sends `request` to the backend; failures name it.
+/// Sends `request` to the backend; failures and the call's trail name it.
 pub(crate) async fn send(cell: &Cell, request: McpRequest) -> Result<McpResponse, CallError> {
     let Some(service) = cell.service.clone() else {
         return Err(CallError::new(Reason::NoBackend, Sent::No).on(&cell.meta.name));
     };
     let name = cell.meta.name.clone();
+    request.context.trail.visit(&name);
     match service.oneshot(request).await {
         Ok(McpResponse::Stream(stream)) => {
             use futures::StreamExt;
