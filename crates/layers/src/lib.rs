@@ -9,7 +9,6 @@
 //!
 //! | layer | why there |
 //! |---|---|
-//! | [`BackendLayer`] | everything below fails in the backend's name |
 //! | [`LimitLayer`] | a call that waits for its turn must not use up its attempt's time |
 //! | [`TimeoutLayer`] | one attempt; whatever counts failures later goes around it |
 //!
@@ -22,13 +21,11 @@
 
 #![forbid(unsafe_code)]
 
-mod backend;
 mod drain;
 mod limit;
 mod timeout;
 mod trace;
 
-pub use backend::{BackendLayer, BackendService};
 pub use drain::{Drain, DrainLayer};
 pub use limit::{Limit, LimitLayer, LimitParams};
 pub use timeout::{CLIENT_WAIT, Timeout, TimeoutLayer};
@@ -36,7 +33,6 @@ pub use trace::{Trace, TraceLayer};
 
 /// The futures of the layers, for those who must name them.
 pub mod future {
-    pub use crate::backend::BackendFuture;
     pub use crate::drain::DrainFuture;
     pub use crate::limit::LimitFuture;
     pub use crate::timeout::TimeoutFuture;

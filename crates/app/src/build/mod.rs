@@ -147,7 +147,7 @@ impl Plan {
             source,
         })?;
         let params = stack::StackParams::of(config, &self.config);
-        let service = stack::backend(&config.name, params, edge.service);
+        let service = stack::backend(params, edge.service);
         let backend = Backend::new(config.name.clone(), service)
             .events(edge.events)
             .on_close(edge.close);
@@ -156,7 +156,7 @@ impl Plan {
 
     fn demo(&self, demo: demo::Demo) -> Backend {
         let params = stack::StackParams::plain(&self.config);
-        let service = stack::backend(&demo.name, params, demo.service);
+        let service = stack::backend(params, demo.service);
         (demo.describe)(Backend::new(demo.name, service))
     }
 }

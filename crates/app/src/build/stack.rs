@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use mcp_router_config::{BackendConfig, Config, EndpointConfig, Limits};
-use mcp_router_layers::{
-    BackendLayer, DrainLayer, LimitLayer, LimitParams, TimeoutLayer, TraceLayer,
-};
-use mcp_router_protocol::BackendName;
+use mcp_router_layers::{DrainLayer, LimitLayer, LimitParams, TimeoutLayer, TraceLayer};
 use mcp_router_service::McpService;
 use tower::ServiceBuilder;
 
@@ -49,11 +46,9 @@ fn limit(own: Option<usize>, default: LimitParams, limits: &Limits) -> LimitPara
     }
 }
 
-/// What every call to a backend passes.
-pub(super) fn backend(name: &BackendName, params: StackParams, edge: McpService) -> McpService {
+/// What every call to a backend passes. (The router itself names the backend in failures.)
+pub(super) fn backend(params: StackParams, edge: McpService) -> McpService {
     let stack = ServiceBuilder::new()
-        // Everything below fails in the backend's name.
-        .layer(BackendLayer::new(name.clone()))
         // Outside the timeout: waiting for a turn is not the backend's slowness.
         .layer(LimitLayer::new(params.limit))
         .layer(TimeoutLayer::new(params.attempt))

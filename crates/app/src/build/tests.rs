@@ -5,8 +5,11 @@ use std::io::Write;
 use mcp_router_config::{LoadInput, load};
 use mcp_router_layers::LimitParams;
 
-use mcp_router_protocol::{Method, RawParams};
-use mcp_router_service::{CallError, McpRequest, McpResponse};
+use futures::StreamExt;
+use mcp_router_protocol::{Method, RawJson, RawParams};
+use mcp_router_service::{
+    BackendEvent, BackendInfo, CallError, McpRequest, McpResponse, Reason, Sent,
+};
 use tower::ServiceExt;
 
 use super::*;
@@ -67,44 +70,59 @@ async fn backends_are_listed_in_the_order_of_the_file_and_without_secrets() {
     built.router.close().await;
 }
 
-async fn failure(built: McpService) -> String {
-    let params = RawParams::parse(Some(r#"{"name":"q"}"#.into())).unwrap();
+/// A router whose only backend, `search`, has one tool and never answers a call of it.
+async fn hanging(limit: LimitParams) -> Router {
+    let edge = tower::service_fn(|request: McpRequest| async move {
+        match request.method {
+            Method::ToolsList => Ok(McpResponse::complete(RawJson::from_static(
+                r#"{"tools":[{"name":"q","inputSchema":{"type":"object"}}]}"#,
+            ))),
+            Method::ToolsCall => std::future::pending().await,
+            _ => Err(CallError::new(Reason::ProtocolError, Sent::No)),
+        }
+    });
+    let attempt = Duration::from_secs(30);
+    let stack = stack::backend(stack::StackParams { limit, attempt }, McpService::new(edge));
+    let info = BackendInfo {
+        capabilities: Some(RawJson::from_static(r#"{"tools":{}}"#)),
+        ..BackendInfo::default()
+    };
+    let connected = futures::stream::once(async { BackendEvent::Connected(info) });
+    let backend = Backend::new("search".parse().unwrap(), stack)
+        .namespace("search".parse().unwrap())
+        .events(connected.boxed());
+    let router = Router::builder().backend(backend).build().unwrap();
+    router.ready().await;
+    router
+}
+
+async fn failure(router: Router) -> String {
+    let params = RawParams::parse(Some(r#"{"name":"search.q"}"#.into())).unwrap();
     let request = McpRequest::new(Method::ToolsCall, params);
-    built.oneshot(request).await.unwrap_err().to_string()
+    router.oneshot(request).await.unwrap_err().to_string()
 }
 
 #[tokio::test(start_paused = true)]
 async fn f3_a_backend_that_never_answers_times_out_in_its_own_name() {
-    let never =
-        tower::service_fn(|_: McpRequest| std::future::pending::<Result<McpResponse, CallError>>());
-    let params = stack::StackParams {
-        limit: LimitParams::default(),
-        attempt: Duration::from_secs(30),
-    };
-    let stack = stack::backend(&"search".parse().unwrap(), params, McpService::new(never));
+    let router = hanging(LimitParams::default()).await;
     assert_eq!(
-        failure(stack).await,
+        failure(router).await,
         "Backend 'search' timed out after 30 s; the call may have run."
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn f24_a_full_backend_refuses_in_its_own_name_and_unsent() {
-    let never =
-        tower::service_fn(|_: McpRequest| std::future::pending::<Result<McpResponse, CallError>>());
-    let params = stack::StackParams {
-        limit: LimitParams {
-            max_concurrency: 1,
-            max_queue: 0,
-            ..LimitParams::default()
-        },
-        attempt: Duration::from_secs(30),
-    };
-    let stack = stack::backend(&"search".parse().unwrap(), params, McpService::new(never));
-    let first = tokio::spawn(failure(stack.clone()));
+    let router = hanging(LimitParams {
+        max_concurrency: 1,
+        max_queue: 0,
+        ..LimitParams::default()
+    })
+    .await;
+    let first = tokio::spawn(failure(router.clone()));
     tokio::task::yield_now().await;
     assert_eq!(
-        failure(stack).await,
+        failure(router).await,
         "Backend 'search' is overloaded (queue full); the call did not run."
     );
     first.abort();
