@@ -6,15 +6,21 @@
 import json
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 SECONDS = 90
 node, inspector = sys.argv[1:3]
 
 
-def target(job):
-    if "command" in job:
-        return ["--transport", "stdio", *job["command"]]
-    return ["--transport", job["transport"], "--server-url", job["url"]]
+def target(job, folder):
+    """A server over stdio comes from a file of the kind that desktop hosts have."""
+    if "url" in job:
+        return ["--transport", job["transport"], "--server-url", job["url"]]
+    file = Path(folder) / "mcp.json"
+    server = {"command": job["command"][0], "args": job["command"][1:]}
+    file.write_text(json.dumps({"mcpServers": {"router": server}}))
+    return ["--config", str(file), "--server", "router"]
 
 
 def arguments(op):
@@ -32,8 +38,8 @@ def arguments(op):
         yield from ("--uri", params["uri"])
 
 
-def ask(job, op):
-    command = [node, inspector, "--cli", *target(job), "--protocol-era", job["era"], *arguments(op)]
+def ask(job, server, op):
+    command = [node, inspector, "--cli", *server, "--protocol-era", job["era"], *arguments(op)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS)
     try:
         return {"result": json.loads(done.stdout)}
@@ -43,7 +49,9 @@ def ask(job, op):
 
 
 job = json.load(sys.stdin)
-results = [ask(job, op) for op in job["ops"]]
+with tempfile.TemporaryDirectory() as folder:
+    server = target(job, folder)
+    results = [ask(job, server, op) for op in job["ops"]]
 # It does not say what it negotiated; the era was its own command line.
 version = "2025-11-25" if job["era"] == "legacy" else "2026-07-28"
 print(json.dumps({"connect": {"protocolVersion": version}, "results": results}))

@@ -10,7 +10,8 @@ MODERN = "2026-07-28"
 
 @dataclass
 class Client:
-    """One way of connecting. `brief` clients start a process for each request, so they ask little."""
+    """One way of connecting. `brief` clients start a process for each request, so they ask little; those
+    that start a whole router for each ask it of `few` backends only."""
 
     name: str
     transport: str
@@ -19,6 +20,7 @@ class Client:
     command: object
     progress: bool = True
     brief: bool = False
+    few: bool = False
 
     def argv(self, binaries):
         """The command line; raises `Missing` where the peer cannot be had."""
@@ -78,4 +80,4 @@ def everyone():
     yield from _eras("fastmcp", "sse", fast, ("legacy",))
     yield from _eras("ts-1.32", "sse", sdk, ("legacy",))
     yield from _eras("inspector", "http", _inspector, every, progress=False, brief=True)
-    yield from _eras("inspector", "stdio", _inspector, ("auto",), progress=False, brief=True)
+    yield from _eras("inspector", "stdio", _inspector, ("auto",), progress=False, brief=True, few=True)

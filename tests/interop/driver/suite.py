@@ -18,6 +18,7 @@ from .backends import Fleet
 CLIENT_SECONDS = 180
 READY_SECONDS = 120
 MAX_COMPLAINTS = 4
+FEW = 2
 
 
 class Report:
@@ -175,16 +176,40 @@ def routed(report, options, fleet, work):
     }
     for client in chosen_clients(options):
         groups = {f"{client.name} -> router": kits.router(names)(kits.Names())}
-        for backend in fleet.backends:
+        for backend in fleet.backends[:FEW] if client.few else fleet.backends:
             groups[f"{client.name} -> router -> {backend.name}"] = backend.kit(kits.Names(backend.name))
         for name, why in fleet.missing.items():
             report.skip(f"{client.name} -> router -> {name}", why)
         run_cases(report, client, options.binaries, targets[client.transport], groups, client.version)
+    if not options.client:
+        commands(report, options, fleet, config)
     code = router.stop()
     if code == 0:
         report.ok("the router stops when told to")
     else:
         report.fail("the router stops when told to", f"exit code {code}: {router.said()}")
+
+
+def commands(report, options, fleet, config):
+    """The programs' own commands on the same real servers."""
+    program = str(options.binaries / "mcp-router-stdio")
+    first = fleet.backends[0].name
+    tool = "list_allowed_directories" if first == "files" else "echo"
+    cases = {
+        "check": (["check"], [backend.name for backend in fleet.backends]),
+        "tools": (["tools"], [f"{backend.name}." for backend in fleet.backends]),
+        "call": (["call", f"{first}.{tool}", '{"message":"from the command line"}'], ['"content"']),
+    }
+    for case, (arguments, expected) in cases.items():
+        command = [program, "--config", str(config), *arguments]
+        code, out, err = process.run(command, "", CLIENT_SECONDS)
+        absent = [text for text in expected if text not in out]
+        if code != 0:
+            report.fail(f"mcp-router-stdio {case}", f"exit code {code}: {_last(err)}")
+        elif absent:
+            report.fail(f"mcp-router-stdio {case}", f"not in its output: {absent}")
+        else:
+            report.ok(f"mcp-router-stdio {case}")
 
 
 def chosen_clients(options):
