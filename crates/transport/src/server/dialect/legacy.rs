@@ -9,6 +9,7 @@ use mcp_router_service::{
 };
 use tower::ServiceExt;
 
+use super::mention::{CACHE_SCOPE, RESULT_TYPE, TTL_MS};
 use super::modern::is_modern_only;
 use super::{Wire, is_level, no_method};
 
@@ -150,10 +151,10 @@ pub(crate) fn outcome(
     }
 }
 
-/// R29. Searching first costs far less than parsing a large result for members it lacks.
+/// R29.
 fn plain(result: &RawJson) -> RawJson {
-    let mentions = |member: &[u8]| memchr::memmem::find(result.bytes(), member).is_some();
-    if mentions(b"\"resultType\"") || mentions(b"\"ttlMs\"") || mentions(b"\"cacheScope\"") {
+    let members = [&RESULT_TYPE, &TTL_MS, &CACHE_SCOPE];
+    if members.iter().any(|m| m.is_in(result)) {
         to_legacy(result)
     } else {
         result.clone()

@@ -5,6 +5,7 @@
 
 pub(crate) mod legacy;
 mod level;
+mod mention;
 pub(crate) mod modern;
 
 use std::sync::Arc;

@@ -14,6 +14,7 @@ use mcp_router_protocol::{
 };
 use mcp_router_service::{ClientProfile, McpRequest, Outcome, Principal, RequestContext};
 
+use super::mention::{CACHE_SCOPE, RESULT_TYPE, TTL_MS};
 use super::{Wire, is_level, no_method, progress_token};
 
 /// A header that repeats something of the body.
@@ -233,8 +234,6 @@ fn modern_error(error: ErrorObject) -> ErrorObject {
     }
 }
 
-const MODERN_MEMBERS: [&[u8]; 3] = [b"\"resultType\"", b"\"ttlMs\"", b"\"cacheScope\""];
-
 /// Adds what modern results must have (R29). A result that mentions none of it anywhere, as
 /// results of older backends do, gets it as a slice in front: its own bytes are not copied.
 fn complete(id: &RequestId, method: &Method, result: &RawJson) -> Wire {
@@ -247,15 +246,13 @@ fn complete(id: &RequestId, method: &Method, result: &RawJson) -> Wire {
             | Method::ResourceTemplatesList
             | Method::ResourcesRead
     );
-    let bytes = result.bytes();
+    let members = [&RESULT_TYPE, &TTL_MS, &CACHE_SCOPE];
     let wanted = if cacheable { 3 } else { 1 };
-    let mentioned = MODERN_MEMBERS[..wanted]
-        .iter()
-        .any(|m| memchr::memmem::find(bytes, m).is_some());
+    let mentioned = members[..wanted].iter().any(|m| m.is_in(result));
     if mentioned || !result.is_object() {
         return Wire::result(id, &to_modern(result, cacheable));
     }
-    let rest = bytes.slice(1..);
+    let rest = result.bytes().slice(1..);
     let mut front = br#"{"resultType":"complete""#.to_vec();
     if cacheable {
         front.extend_from_slice(br#","ttlMs":0,"cacheScope":"private""#);
