@@ -24,6 +24,7 @@
 //! that program. `MCP_ROUTER_BIN_DIR` names a folder with ready ones instead.
 
 mod binary;
+mod children;
 mod client;
 mod legacy;
 mod logs;
@@ -39,6 +40,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 pub use self::binary::{binary, fixture_program};
+pub use self::children::{ChildLog, until};
 pub use self::client::{BoxError, HttpClient, Reply, Streaming};
 pub use self::legacy::LegacySession;
 pub use self::logs::Logs;

@@ -103,6 +103,20 @@ impl StdioRouter {
         serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON on stdout: {line}"))
     }
 
+    /// The next message that announces no change of a list: those come whenever a backend does.
+    ///
+    /// # Panics
+    /// As [`StdioRouter::message`].
+    pub async fn reply(&mut self) -> Value {
+        loop {
+            let message = self.message().await;
+            let method = message["method"].as_str().unwrap_or_default();
+            if !method.ends_with("/list_changed") {
+                return message;
+            }
+        }
+    }
+
     /// Reads on until the response to `id`; what comes before is dropped.
     pub async fn response(&mut self, id: &Value) -> Value {
         loop {
