@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_router_protocol::{ItemKind, name};
-use mcp_router_service::{CallError, McpRequest, McpResponse};
+use mcp_router_service::{CallError, McpRequest, McpResponse, Reason, Sent};
 
 use super::target::{Uris, choose, send};
 use super::{invalid_params, manage};
@@ -35,6 +35,9 @@ pub(super) async fn call(
             return forward(hub, &snapshot, kind, &exposed, request).await;
         }
     }
+    if let Some(error) = away(&hub.snapshot.load(), &exposed) {
+        return Err(error);
+    }
     let what = if kind == ItemKind::Tool {
         "tool"
     } else {
@@ -64,6 +67,18 @@ async fn forward(
     }
     let uris = Uris::new(&owner.cell, hub.settings.namespaces);
     Ok(uris.answer(send(&owner.cell, request).await?))
+}
+
+/// The failure of a call into a namespace whose backends are all away: nobody can say that the
+/// name is unknown, and the model should know what is really wrong.
+fn away(snapshot: &Snapshot, exposed: &str) -> Option<CallError> {
+    let (namespace, _) = name::split(exposed, |ns| snapshot.namespaces.contains_key(ns))?;
+    let mut backends = snapshot
+        .in_namespace(&namespace)
+        .filter(|c| c.service.is_some());
+    let first = backends.next()?;
+    let any_there = first.usable() || backends.any(|c| c.usable());
+    (!any_there).then(|| CallError::new(Reason::ConnectFailed, Sent::No).on(&first.meta.name))
 }
 
 /// Asks the backends of the name's namespace to list again, and waits for the next snapshot:

@@ -242,3 +242,25 @@ async fn r17_answers_to_one_client_are_never_served_to_another() {
     }
     assert_eq!(mock.calls().len(), 2, "each read reaches the backend");
 }
+
+#[tokio::test(start_paused = true)]
+async fn f1_a_call_to_a_backend_that_was_never_there_says_so() {
+    let (mock, events) = Mock::new(&["t"]);
+    let dead = mock
+        .as_backend("dead", events)
+        .namespace("ns".parse().unwrap());
+    let router = router(Router::builder().backend(dead));
+    mock.lose();
+    router.ready().await;
+    let error = try_ask(&router, Method::ToolsCall, json!({ "name": "ns.t" }))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.reason, error.sent),
+        (Reason::ConnectFailed, Sent::No)
+    );
+    assert_eq!(error.backend.unwrap().as_str(), "dead");
+    // A namespace that nobody has is another matter.
+    let unknown = ask(&router, Method::ToolsCall, json!({ "name": "other.t" })).await;
+    assert_eq!(unknown, Err(code::INVALID_PARAMS));
+}
