@@ -14,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::build::Built;
 
-/// What the answers to calls that had to be ended get for their way to the client.
+/// What the edge gets to write the answers of calls that had to be ended, and to close sessions.
+const SETTLE: Duration = Duration::from_secs(3);
+/// The same after a second signal.
 const FLUSH: Duration = Duration::from_millis(250);
 /// Beyond serving on and draining: what sessions and processes get to close, with a margin.
 const CLOSE: Duration = Duration::from_secs(15);
@@ -83,7 +85,10 @@ impl End {
     async fn cut(&self) {
         self.wait(self.drain).await;
         self.calls.cut();
-        sleep(FLUSH).await;
+        tokio::select! {
+            () = sleep(SETTLE) => {}
+            () = async { self.hurry.cancelled().await; sleep(FLUSH).await } => {}
+        }
     }
 
     async fn wait(&self, time: Duration) {
