@@ -14,6 +14,7 @@ from pathlib import Path
 
 from . import clients, install, kits, process
 from .backends import Fleet
+from .checks import Names
 
 CLIENT_SECONDS = 180
 READY_SECONDS = 120
@@ -117,7 +118,7 @@ def direct(report, options, fleet):
                 continue
             target = Target(client.transport, backend.endpoint, backend.command)
             case = f"{client.name} -> {backend.name}"
-            run_cases(report, client, options.binaries, target, {case: backend.kit(kits.Names())})
+            run_cases(report, client, options.binaries, target, {case: backend.kit(Names())})
 
 
 def write_config(fleet, work):
@@ -175,13 +176,13 @@ def routed(report, options, fleet, work):
         "stdio": Target("stdio", command=[str(options.binaries / "mcp-router-stdio"), "--config", str(config)]),
     }
     for client in chosen_clients(options):
-        groups = {f"{client.name} -> router": kits.router(names)(kits.Names())}
+        groups = {f"{client.name} -> router": kits.router(names)(Names())}
         for backend in fleet.backends[:FEW] if client.few else fleet.backends:
-            groups[f"{client.name} -> router -> {backend.name}"] = backend.kit(kits.Names(backend.name))
+            groups[f"{client.name} -> router -> {backend.name}"] = backend.kit(Names(backend.name))
         for name, why in fleet.missing.items():
             report.skip(f"{client.name} -> router -> {name}", why)
         run_cases(report, client, options.binaries, targets[client.transport], groups, client.version)
-    if not options.client:
+    if not options.client or options.client == "none":
         commands(report, options, fleet, config)
     code = router.stop()
     if code == 0:
