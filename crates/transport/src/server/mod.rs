@@ -16,6 +16,27 @@
 //! A message that names a version in `_meta`, or comes with a version header of 2026-07-28 or
 //! later, is modern and stands alone. Everything else belongs to the session that `initialize`
 //! opened. Both kinds meet on one URL and on one process.
+//!
+//! # Mounting
+//!
+//! ```
+//! # tokio_test::block_on(async {
+//! use mcp_router_protocol::RawJson;
+//! use mcp_router_service::{CallError, McpRequest, McpResponse, McpService};
+//! use mcp_router_transport::server::{HttpParams, ServeParams, http, serve};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! let router = McpService::new(tower::service_fn(|_: McpRequest| async {
+//!     Ok::<_, CallError>(McpResponse::complete(RawJson::from_static("{}")))
+//! }));
+//! let edge = http(router, HttpParams::default());
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+//! let stop = CancellationToken::new();
+//! # stop.cancel();
+//! let outcome = serve(listener, edge, ServeParams::default(), stop).await;
+//! assert_eq!(outcome.cut, 0);
+//! # })
+//! ```
 
 mod call;
 mod connection;

@@ -153,7 +153,7 @@ where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let Ok(_reading) = shared.in_flight.clone().try_acquire_owned() else {
+    let Ok(reading) = shared.in_flight.clone().try_acquire_owned() else {
         return Err(Box::new(reply::full("requests in flight")));
     };
     negotiate::sends_json(head)?;
@@ -162,7 +162,8 @@ where
         return Err(Box::new(reply::refused_unread(StatusCode::NOT_FOUND, text)));
     };
     let intake = intake::read(shared, body).await?;
-    drop(_reading);
+    // The call itself takes its own place.
+    drop(reading);
     let taken = connection.take(intake.text).await;
     taken.map_err(|e| invalid(&e))
 }
