@@ -24,6 +24,7 @@ pub mod http;
 mod info;
 mod link;
 mod mux;
+mod respond;
 mod rope;
 
 use std::fmt;

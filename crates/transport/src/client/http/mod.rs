@@ -1,25 +1,89 @@
 //! HTTP backends: streamable HTTP of both eras, and HTTP+SSE of 2024-11-05.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `driver` | keeps the backend connected |
+//! | `negotiate` | finds out what speaks at a URL |
+//! | `modern`, `session`, `channel` | calls in each of the three ways |
+//! | `lane` | which upstream session a call belongs to |
+//! | `exchange` | one streamable call, request to answer |
+//! | `standing` | streams for what the backend tells by itself |
+//! | `edge`, `messages`, `refusal`, `wire` | requests, responses, and what each failure proves |
 
+mod channel;
+mod driver;
+mod edge;
+mod exchange;
+mod lane;
+mod messages;
+mod modern;
+mod negotiate;
 mod params;
+mod refusal;
+mod session;
+mod standing;
+mod timed;
+mod tls;
+mod url;
+mod wire;
+
+use std::sync::Arc;
 
 use futures::FutureExt;
-use mcp_router_service::{CallError, McpRequest, McpService, Reason, Sent};
+use mcp_router_protocol::Method;
+use mcp_router_service::{CallError, McpRequest, McpResponse, McpService};
+use tokio_util::sync::CancellationToken;
 
 pub use params::{HttpBackendParams, HttpTransport, InvalidUrl, SessionMode};
 
 use crate::client::Connected;
 use crate::client::events::Events;
+use edge::Edge;
 
 /// Starts the edge of one HTTP backend. Call it inside a runtime.
 pub fn http(params: HttpBackendParams) -> Connected {
-    let (_, events) = Events::channel();
-    let service = tower::service_fn(move |_: McpRequest| {
-        let error = CallError::new(Reason::ConnectFailed, Sent::No).on(&params.name);
-        futures::future::ready(Err(error))
+    let (events, stream) = Events::channel();
+    let edge = Arc::new(Edge::new(params, events));
+    let stop = CancellationToken::new();
+    let done = tokio::spawn(driver::drive(edge.clone(), stop.clone()));
+    // Whoever drops the service's last clone ends the driver.
+    let alive = Arc::new(stop.clone().drop_guard());
+    let service = tower::service_fn(move |request: McpRequest| {
+        let (edge, alive) = (edge.clone(), alive.clone());
+        async move {
+            let answer = call(&edge, request).await;
+            drop(alive);
+            answer.map_err(|e| e.on(&edge.params.name))
+        }
     });
     Connected {
         service: McpService::new(service),
-        events,
-        close: Box::new(|| futures::future::ready(()).boxed()),
+        events: stream,
+        close: Box::new(move || {
+            async move {
+                stop.cancel();
+                // A driver that panicked has nothing left to close.
+                let _ = done.await;
+            }
+            .boxed()
+        }),
     }
 }
+
+async fn call(edge: &Arc<Edge>, request: McpRequest) -> Result<McpResponse, CallError> {
+    let peer = edge.link.peer().await?;
+    let Some(shared) = &peer.lane else {
+        return modern::call(edge, &peer, request).await;
+    };
+    if request.method.is_notification() {
+        return lane::notify(edge, shared, &request).await;
+    }
+    if request.method == Method::Discover {
+        return shared.describe(edge, &peer.info).await;
+    }
+    let lane = lane::Lanes::find(edge, shared, &request).await?;
+    lane.call(edge, request).await
+}
+
+#[cfg(test)]
+mod tests;

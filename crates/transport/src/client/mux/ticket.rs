@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use futures::stream;
-use mcp_router_service::{CallError, Event, McpResponse, Reason, ResponseStream};
+use mcp_router_service::{CallError, Event, McpResponse, Reason};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Mux, SentMark};
 use crate::client::dialect::{Answer, Asked, Dialect};
+use crate::client::respond::{Source, respond};
 
 type Leave = Box<dyn FnOnce(&SentMark) + Send + Sync>;
 
@@ -54,35 +54,29 @@ impl Ticket {
         self.leave = Some(Box::new(leave));
     }
 
+    /// Nothing is to be done any more if the caller leaves: the backend has refused the call.
+    pub(crate) fn forget(&mut self) {
+        self.leave = None;
+    }
+
     /// The answer, without what comes before it. For the router's own requests.
     pub(crate) async fn answer(mut self) -> Result<Answer, CallError> {
         let answer = (&mut self.answer).await;
         answer.unwrap_or_else(|_| Err(self.lost()))
     }
 
-    /// The answer as the waist wants it: at once if it is the first message, a stream otherwise.
+    /// The answer as the waist wants it.
     pub(crate) async fn response(
-        mut self,
+        self,
         dialect: Dialect,
         asked: Asked,
     ) -> Result<McpResponse, CallError> {
-        let first = self.next(&dialect, &asked).await?;
-        if let Event::Outcome(outcome) = first {
-            return Ok(McpResponse::Ready(outcome));
-        }
-        let rest = stream::unfold(
-            (Some(self), Some(first), dialect, asked),
-            |(ticket, first, dialect, asked)| async move {
-                let mut ticket = ticket?;
-                let event = match first {
-                    Some(event) => Ok(event),
-                    None => ticket.next(&dialect, &asked).await,
-                };
-                let more = !matches!(event, Ok(Event::Outcome(_)) | Err(_));
-                Some((event, (more.then_some(ticket), None, dialect, asked)))
-            },
-        );
-        Ok(McpResponse::Stream(ResponseStream::new(rest)))
+        let call = Call {
+            ticket: self,
+            dialect,
+            asked,
+        };
+        respond(call).await
     }
 
     /// What comes next for this call alone, where the answer comes another way.
@@ -96,28 +90,38 @@ impl Ticket {
         }
     }
 
-    async fn next(&mut self, dialect: &Dialect, asked: &Asked) -> Result<Event, CallError> {
-        if self.last.is_none() {
-            let answer = match &mut self.events {
+    fn lost(&self) -> CallError {
+        CallError::new(Reason::BackendLost, self.sent.sent())
+    }
+}
+
+/// A ticket, with what is needed to read its answer.
+struct Call {
+    ticket: Ticket,
+    dialect: Dialect,
+    asked: Asked,
+}
+
+impl Source for Call {
+    async fn next(&mut self) -> Result<Event, CallError> {
+        let ticket = &mut self.ticket;
+        if ticket.last.is_none() {
+            let answer = match &mut ticket.events {
                 Some(events) => tokio::select! {
                     biased;
                     Some(event) = events.recv() => return Ok(event),
-                    answer = &mut self.answer => answer,
+                    answer = &mut ticket.answer => answer,
                 },
-                None => (&mut self.answer).await,
+                None => (&mut ticket.answer).await,
             };
-            self.last = Some(answer.unwrap_or_else(|_| Err(self.lost())));
+            ticket.last = Some(answer.unwrap_or_else(|_| Err(ticket.lost())));
         }
         // What the reader queued before the answer, between our looks at the one and the other.
-        if let Some(event) = self.events.as_mut().and_then(|e| e.try_recv().ok()) {
+        if let Some(event) = ticket.events.as_mut().and_then(|e| e.try_recv().ok()) {
             return Ok(event);
         }
-        let answer = self.last.take().unwrap_or_else(|| Err(self.lost()))?;
-        Ok(Event::Outcome(dialect.outcome(asked, answer)?))
-    }
-
-    fn lost(&self) -> CallError {
-        CallError::new(Reason::BackendLost, self.sent.sent())
+        let answer = ticket.last.take().unwrap_or_else(|| Err(ticket.lost()))?;
+        Ok(Event::Outcome(self.dialect.outcome(&self.asked, answer)?))
     }
 }
 

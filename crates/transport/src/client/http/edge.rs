@@ -1,0 +1,247 @@
+//! What all parts of one HTTP edge share, and the one way in which messages are sent.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use mcp_router_protocol::{Message, RawJson, RequestId, code};
+use mcp_router_service::{CallError, Reason, Sent};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::lane::Lanes;
+use super::messages::{Kind, Messages, kind, read_all};
+use super::negotiate::Peer;
+use super::refusal::refusal;
+use super::wire::{Reply, Wire};
+use super::{HttpBackendParams, url};
+use crate::client::events::Events;
+use crate::client::link::Link;
+use crate::client::rope::Rope;
+
+pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
+/// Messages beside calls (cancellations, answers to the backend) on their way at once, and how
+/// long each may take.
+const SIDE: usize = 64;
+const SIDE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest body of a refusal that is looked at.
+const REFUSAL: usize = 64 << 10;
+
+/// One HTTP backend, as its calls and its driver share it.
+#[derive(Debug)]
+pub(super) struct Edge {
+    pub(super) params: HttpBackendParams,
+    pub(super) wire: Wire,
+    pub(super) link: Link<Peer>,
+    pub(super) events: Events,
+    /// The router's own `clientInfo`.
+    pub(super) identity: RawJson,
+    /// Upstream sessions that belong to clients.
+    pub(super) lanes: Lanes,
+    ids: AtomicU64,
+    side: Arc<Semaphore>,
+}
+
+/// Why a message was not taken.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) error: CallError,
+    /// The status, if there was a response.
+    pub(super) status: Option<StatusCode>,
+    /// Where a redirect points, if it stays at the same origin.
+    pub(super) moved: Option<Uri>,
+}
+
+impl From<CallError> for Failed {
+    fn from(error: CallError) -> Self {
+        Self {
+            error,
+            status: None,
+            moved: None,
+        }
+    }
+}
+
+impl From<Failed> for CallError {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
+impl Edge {
+    pub(super) fn new(params: HttpBackendParams, events: Events) -> Self {
+        Self {
+            wire: Wire::new(&params),
+            link: Link::new(),
+            events,
+            identity: params.identity.json(),
+            lanes: Lanes::new(&params.name),
+            ids: AtomicU64::new(1),
+            side: Arc::new(Semaphore::new(SIDE)),
+            params,
+        }
+    }
+
+    pub(super) fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// POSTs request `id` and begins to read what comes back.
+    ///
+    /// # Errors
+    /// If that is neither its answer nor the beginning of a stream.
+    pub(super) async fn ask(
+        &self,
+        url: &Uri,
+        headers: HeaderMap,
+        body: Rope,
+        id: u64,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Messages, Failed> {
+        let reply = self.post(url, headers, body, permit).await?;
+        if reply.response.status().is_success() {
+            return Ok(Messages::open(reply, self.params.answer_limit).await?);
+        }
+        self.refused(url, reply, id).await
+    }
+
+    /// POSTs a message that gets no answer.
+    ///
+    /// # Errors
+    /// If it is not accepted.
+    pub(super) async fn tell(
+        &self,
+        url: &Uri,
+        headers: HeaderMap,
+        body: Rope,
+    ) -> Result<(), Failed> {
+        let reply = self.post(url, headers, body, None).await?;
+        let (head, body) = reply.response.into_parts();
+        if !head.status.is_success() {
+            return Err(failed(url, head.status, &head.headers));
+        }
+        // Read to its end, so that the connection can be used again. What it says is nothing.
+        let _ = read_all(body, REFUSAL).await;
+        Ok(())
+    }
+
+    async fn post(
+        &self,
+        url: &Uri,
+        mut headers: HeaderMap,
+        body: Rope,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Reply, Failed> {
+        let json = HeaderValue::from_static("application/json");
+        let both = HeaderValue::from_static("application/json, text/event-stream");
+        headers.insert(header::CONTENT_TYPE, json);
+        headers.insert(header::ACCEPT, both);
+        self.send(Method::POST, url, headers, body, permit).await
+    }
+
+    /// Opens a stream of events.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(super) async fn get(&self, url: &Uri, mut headers: HeaderMap) -> Result<Messages, Failed> {
+        let events = HeaderValue::from_static("text/event-stream");
+        headers.insert(header::ACCEPT, events);
+        let reply = self.send(Method::GET, url, headers, Rope::default(), None);
+        let reply = reply.await?;
+        let (status, headers) = (reply.response.status(), reply.response.headers());
+        if status != StatusCode::OK || kind(headers) != Kind::Events {
+            return Err(failed(url, status, headers));
+        }
+        Ok(Messages::open(reply, self.params.answer_limit).await?)
+    }
+
+    /// Sends a request of any method.
+    ///
+    /// # Errors
+    /// If there is no response.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        url: &Uri,
+        headers: HeaderMap,
+        body: Rope,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Reply, Failed> {
+        let sent = self.wire.send(method, url, headers, body, permit).await;
+        sent.map_err(|error| {
+            if error.reason == Reason::ConnectFailed {
+                // Whoever finds out first tells the driver.
+                self.link.wake();
+            }
+            error.into()
+        })
+    }
+
+    /// Modern servers send their errors with 4xx: those are answers if they name the request.
+    async fn refused(&self, url: &Uri, reply: Reply, id: u64) -> Result<Messages, Failed> {
+        let (status, headers) = (reply.response.status(), reply.response.headers());
+        let mut failed = failed(url, status, headers);
+        if !status.is_client_error() || kind(headers) != Kind::Json {
+            return Err(failed);
+        }
+        let Ok(mut messages) = Messages::open(reply, REFUSAL).await else {
+            return Err(failed);
+        };
+        let Ok(Some(Message::Response { id: theirs, answer })) = messages.next().await else {
+            return Err(failed);
+        };
+        if theirs.as_ref().and_then(RequestId::as_number) == Some(id) {
+            messages.put_back(Message::Response { id: theirs, answer });
+            return Ok(messages);
+        }
+        if let Err(error) = answer
+            && proves_unexecuted(error.code())
+        {
+            failed.error.sent = Sent::RejectedUnexecuted;
+        }
+        Err(failed)
+    }
+
+    /// Sends a message that nobody waits for. Dropped if too many are on their way.
+    pub(super) fn tell_aside(self: &Arc<Self>, url: Uri, headers: HeaderMap, body: Rope) {
+        let backend = &self.params.name;
+        let permit = self.side.clone().try_acquire_owned();
+        let runtime = tokio::runtime::Handle::try_current();
+        let (Ok(permit), Ok(runtime)) = (permit, runtime) else {
+            tracing::debug!(%backend, "message beside a call dropped: too many are on their way");
+            return;
+        };
+        let edge = self.clone();
+        runtime.spawn(async move {
+            let told = timeout(SIDE_TIMEOUT, edge.tell(&url, headers, body)).await;
+            if let Ok(Err(failed)) = told {
+                let (backend, error) = (&edge.params.name, failed.error);
+                tracing::debug!(%backend, %error, "message beside a call not taken");
+            }
+            drop(permit);
+        });
+    }
+}
+
+fn failed(asked: &Uri, status: StatusCode, headers: &HeaderMap) -> Failed {
+    let moved = matches!(status.as_u16(), 307 | 308)
+        .then(|| headers.get(header::LOCATION)?.to_str().ok())
+        .flatten()
+        .and_then(|location| url::resolve(asked, location).ok());
+    Failed {
+        error: refusal(status, headers),
+        status: Some(status),
+        moved,
+    }
+}
+
+/// Error codes of requests that were refused before they ran.
+fn proves_unexecuted(error: i64) -> bool {
+    matches!(
+        error,
+        code::PARSE_ERROR | code::INVALID_REQUEST | code::METHOD_NOT_FOUND
+    ) || code::is_modern(error)
+}

@@ -1,0 +1,246 @@
+//! One call over streamable HTTP: its request, and every message until its answer.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{HeaderValue, header};
+use mcp_router_protocol::params::meta;
+use mcp_router_protocol::{Message, Method, RawParams, RequestId};
+use mcp_router_service::{CallError, Event, McpRequest, Reason, Scope, Sent};
+
+use super::edge::Edge;
+use super::messages::Messages;
+use super::session::Session;
+use crate::client::dialect::{Asked, Dialect};
+use crate::client::handshake;
+use crate::client::mux::{SentMark, Ticket};
+use crate::client::respond::Source;
+
+/// Wait before a stream is resumed whose server did not say how long, and the longest that one
+/// can ask for.
+const RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+/// What a posted request leads to.
+pub(super) type Posting = BoxFuture<'static, Result<(Messages, Dialect), CallError>>;
+
+/// One call in flight.
+pub(super) struct Exchange {
+    edge: Arc<Edge>,
+    /// The legacy session of the call; modern backends have none.
+    session: Option<Arc<Session>>,
+    id: u64,
+    asked: Asked,
+    progress: bool,
+    logs: bool,
+    state: State,
+    /// What comes for the call on other streams of its session.
+    elsewhere: Option<Ticket>,
+    /// Where the stream was resumed last.
+    resumed: Option<Bytes>,
+    cancel: Option<Cancel>,
+}
+
+enum State {
+    Posting(Posting),
+    Reading(Messages, Dialect),
+}
+
+impl Exchange {
+    pub(super) fn new(edge: &Arc<Edge>, request: &McpRequest, id: u64, posting: Posting) -> Self {
+        let context = &request.context;
+        Self {
+            edge: edge.clone(),
+            session: None,
+            id,
+            asked: Asked::of(request),
+            progress: context.wants_progress,
+            // A legacy client's level is a matter of its session.
+            logs: context.log_level.is_some() || context.session.is_some(),
+            state: State::Posting(posting),
+            elsewhere: None,
+            resumed: None,
+            cancel: None,
+        }
+    }
+
+    /// The same in a legacy session: cancelled by a message, and reached by other streams.
+    pub(super) fn within(mut self, session: &Arc<Session>, request: &McpRequest, mark: SentMark) -> Self {
+        let mux = &session.mux;
+        self.elsewhere = mux
+            .needs_events(request)
+            .then(|| mux.open(self.id, Some(request)));
+        self.cancel = Some(Cancel {
+            edge: self.edge.clone(),
+            session: session.clone(),
+            id: self.id,
+            mark,
+        });
+        self.session = Some(session.clone());
+        self
+    }
+
+    /// What a message means for this call, if anything.
+    fn take(&mut self, message: Message) -> Result<Option<Event>, CallError> {
+        match message {
+            Message::Response { id, answer } => {
+                let theirs = id.as_ref().map(RequestId::as_number);
+                // On the stream of one request, an error without an id is about that request.
+                let ours = theirs == Some(Some(self.id)) || (theirs.is_none() && answer.is_err());
+                if !ours {
+                    tracing::debug!(backend = %self.edge.params.name, "answer to nothing asked");
+                    return Ok(None);
+                }
+                self.settled();
+                let State::Reading(_, dialect) = &self.state else {
+                    return Ok(None);
+                };
+                let outcome = dialect.outcome(&self.asked, answer)?;
+                Ok(Some(Event::Outcome(outcome)))
+            }
+            Message::Notification { method, params } => Ok(self.notified(method, params)),
+            Message::Request { id, method, params } => {
+                let request = match &self.session {
+                    Some(session) => session.mux.asks().take(id, method, params),
+                    None => {
+                        tracing::debug!(%method, "modern backends may not send requests");
+                        None
+                    }
+                };
+                Ok(request.map(Event::ServerRequest))
+            }
+        }
+    }
+
+    fn notified(&self, method: Method, params: RawParams) -> Option<Event> {
+        let ours = match method {
+            Method::Progress => {
+                let token = params.get(meta::PROGRESS_TOKEN);
+                self.progress && token.and_then(|t| t.read().ok()) == Some(self.id)
+            }
+            Method::LogMessage => self.logs,
+            _ => false,
+        };
+        if ours {
+            return Some(Event::Notification { method, params });
+        }
+        match &self.session {
+            Some(session) => session.mux.dispatch(Message::Notification { method, params }),
+            None if matches!(method, Method::Progress | Method::LogMessage) => {
+                tracing::debug!(%method, "notification dropped: nobody wants it");
+            }
+            None => self.edge.events.notification(method, params, Scope::Shared),
+        }
+        None
+    }
+
+    /// Goes on reading where the stream ended, if its server allows for that (R48). Modern
+    /// streams cannot be resumed, and one that ends twice at the same place has been lost.
+    async fn resume(&mut self, why: Option<CallError>) -> Result<(), CallError> {
+        let lost = || CallError::new(Reason::BackendLost, Sent::Unknown);
+        let give_up = |why: Option<CallError>| Err(why.unwrap_or_else(lost));
+        let (State::Reading(messages, dialect), Some(session)) = (&self.state, &self.session)
+        else {
+            return give_up(why);
+        };
+        let id = messages.last_id().cloned();
+        let Some(id) = id.filter(|id| Some(id) != self.resumed.as_ref()) else {
+            return give_up(why);
+        };
+        let Ok(value) = HeaderValue::from_maybe_shared(id.clone()) else {
+            return give_up(why);
+        };
+        let wait = messages.retry().unwrap_or(RETRY).min(LONGEST_RETRY);
+        let dialect = dialect.clone();
+        tokio::time::sleep(wait).await;
+        let mut headers = session.headers();
+        headers.insert(header::HeaderName::from_static("last-event-id"), value);
+        match self.edge.get(session.url(), headers).await {
+            Ok(messages) => {
+                self.resumed = Some(id);
+                self.state = State::Reading(messages, dialect);
+                Ok(())
+            }
+            Err(failed) => Err(why.unwrap_or_else(lost).because(failed.error)),
+        }
+    }
+
+    /// There is nothing left to cancel.
+    fn settled(&mut self) {
+        if let Some(cancel) = &mut self.cancel {
+            cancel.mark = SentMark::default();
+        }
+    }
+}
+
+async fn elsewhere(ticket: &mut Option<Ticket>) -> Event {
+    match ticket {
+        Some(ticket) => ticket.event().await,
+        None => pending().await,
+    }
+}
+
+impl Source for Exchange {
+    async fn next(&mut self) -> Result<Event, CallError> {
+        loop {
+            let arrived = match &mut self.state {
+                State::Posting(posting) => {
+                    let posted = tokio::select! {
+                        biased;
+                        event = elsewhere(&mut self.elsewhere) => return Ok(event),
+                        posted = posting => posted,
+                    };
+                    let (messages, dialect) = match posted {
+                        Ok(reading) => reading,
+                        Err(error) => {
+                            self.settled();
+                            return Err(error);
+                        }
+                    };
+                    self.state = State::Reading(messages, dialect);
+                    continue;
+                }
+                State::Reading(messages, _) => tokio::select! {
+                    biased;
+                    event = elsewhere(&mut self.elsewhere) => return Ok(event),
+                    arrived = messages.next() => arrived,
+                },
+            };
+            match arrived {
+                Ok(Some(message)) => {
+                    if let Some(event) = self.take(message)? {
+                        return Ok(event);
+                    }
+                }
+                Ok(None) => self.resume(None).await?,
+                Err(error) if error.reason == Reason::BackendLost => {
+                    self.resume(Some(error)).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Tells a legacy backend that a call is of no interest any more. (A modern one sees its stream
+/// closed, which is the same.)
+struct Cancel {
+    edge: Arc<Edge>,
+    session: Arc<Session>,
+    id: u64,
+    /// Begun once the request is on its way.
+    mark: SentMark,
+}
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        if !self.mark.abandon() {
+            let (url, headers) = (self.session.url().clone(), self.session.headers());
+            let cancelled = handshake::cancelled(self.id);
+            self.edge.tell_aside(url, headers, cancelled);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The messages in one response: one JSON body, or a stream of events.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, header};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use mcp_router_protocol::Message;
+use mcp_router_service::{CallError, Reason, Sent};
+
+use super::edge::SESSION_ID;
+use super::wire::{Connection, Reply, broken};
+use crate::client::dialect::protocol_error;
+use crate::sse::{SseDecoder, SseEvent};
+
+/// Messages in one array at most.
+const BATCH: usize = 1000;
+
+/// What a body is, by its headers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    Json,
+    Events,
+    Other,
+}
+
+/// Reads the type of a body. Nothing compressed was asked for, so nothing compressed is read.
+pub(super) fn kind(headers: &HeaderMap) -> Kind {
+    let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
+    if text(header::CONTENT_ENCODING).is_some_and(|e| !e.eq_ignore_ascii_case("identity")) {
+        return Kind::Other;
+    }
+    let essence = text(header::CONTENT_TYPE).and_then(|t| t.split(';').next());
+    match essence.map(|e| e.trim().to_ascii_lowercase()).as_deref() {
+        Some("application/json") => Kind::Json,
+        Some("text/event-stream") => Kind::Events,
+        _ => Kind::Other,
+    }
+}
+
+/// The messages of a response, in order.
+#[derive(Debug)]
+pub(super) struct Messages {
+    ready: VecDeque<Message>,
+    events: Option<Events>,
+    /// The session that the response opened, if it did.
+    pub(super) session: Option<HeaderValue>,
+    /// Keeps the place among the requests in flight.
+    connection: Connection,
+}
+
+#[derive(Debug)]
+struct Events {
+    body: Incoming,
+    decoder: SseDecoder,
+}
+
+impl Messages {
+    /// Begins to read a response whose status says that there are messages. A JSON body is read
+    /// whole, at most `limit` bytes; of a stream, each event may be so large.
+    ///
+    /// # Errors
+    /// If the body is no MCP, is too large, or breaks off.
+    pub(super) async fn open(reply: Reply, limit: usize) -> Result<Self, CallError> {
+        let Reply {
+            response,
+            connection,
+        } = reply;
+        let (head, body) = response.into_parts();
+        let mut messages = Self {
+            ready: VecDeque::new(),
+            events: None,
+            session: head.headers.get(SESSION_ID).cloned(),
+            connection,
+        };
+        match kind(&head.headers) {
+            Kind::Json => {
+                let text = read_all(body, limit).await?;
+                messages.parse(text)?;
+            }
+            Kind::Events => {
+                let decoder = SseDecoder::new(limit);
+                messages.events = Some(Events { body, decoder });
+            }
+            Kind::Other => {
+                messages.connection.poison();
+                return Err(protocol_error("neither JSON nor an event stream"));
+            }
+        }
+        Ok(messages)
+    }
+
+    /// The next message; `None` at the end. May be dropped while it waits and asked again.
+    ///
+    /// # Errors
+    /// If what comes is no MCP, is too large, or breaks off.
+    pub(super) async fn next(&mut self) -> Result<Option<Message>, CallError> {
+        loop {
+            if let Some(message) = self.ready.pop_front() {
+                return Ok(Some(message));
+            }
+            let Some(event) = self.event().await? else {
+                return Ok(None);
+            };
+            if event.is_message() {
+                self.parse(event.data)?;
+            }
+        }
+    }
+
+    /// The next event of a stream, whatever its name; `None` at the end.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub(super) async fn event(&mut self) -> Result<Option<SseEvent>, CallError> {
+        let Some(events) = &mut self.events else {
+            return Ok(None);
+        };
+        loop {
+            match events.decoder.next_event() {
+                Ok(Some(event)) => return Ok(Some(event)),
+                Ok(None) => {}
+                Err(error) => return Err(too_large().because(error)),
+            }
+            match events.body.frame().await {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        events.decoder.feed(data);
+                    }
+                }
+                Some(Err(error)) => return Err(broken(error)),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Makes `message` the next one.
+    pub(super) fn put_back(&mut self, message: Message) {
+        self.ready.push_front(message);
+    }
+
+    /// Where to resume, if the stream told.
+    pub(super) fn last_id(&self) -> Option<&Bytes> {
+        self.events.as_ref()?.decoder.last_id()
+    }
+
+    /// How long to wait before resuming, if the stream told.
+    pub(super) fn retry(&self) -> Option<std::time::Duration> {
+        self.events.as_ref()?.decoder.retry()
+    }
+
+    fn parse(&mut self, text: Bytes) -> Result<(), CallError> {
+        let texts = if Message::is_batch(&text) {
+            Message::split_batch(&text, BATCH)
+        } else {
+            Ok(vec![text])
+        };
+        let parsed = texts.and_then(|t| t.iter().map(Message::parse).collect::<Result<_, _>>());
+        match parsed {
+            Ok(messages) => {
+                self.ready = messages;
+                Ok(())
+            }
+            Err(error) => {
+                self.connection.poison();
+                Err(protocol_error("not a message").because(error))
+            }
+        }
+    }
+}
+
+/// A whole body of at most `limit` bytes. One that came in one piece is not copied.
+///
+/// # Errors
+/// If it is larger, or breaks off.
+pub(super) async fn read_all(mut body: Incoming, limit: usize) -> Result<Bytes, CallError> {
+    let declared = body.size_hint();
+    if declared.lower() > limit as u64 {
+        return Err(too_large());
+    }
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(broken)?.into_data() else {
+            continue;
+        };
+        if first.len() + rest.len() + data.len() > limit {
+            return Err(too_large());
+        }
+        if first.is_empty() && rest.is_empty() {
+            first = data;
+        } else {
+            if rest.is_empty() {
+                rest.reserve(first.len() + usize::try_from(declared.lower()).unwrap_or(0));
+                rest.extend_from_slice(&std::mem::take(&mut first));
+            }
+            rest.extend_from_slice(&data);
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+fn too_large() -> CallError {
+    CallError::new(Reason::TooLarge, Sent::Unknown)
+}

@@ -1,0 +1,139 @@
+//! Calls to a modern backend: each says all about itself, in its body and in its headers.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use mcp_router_protocol::{Method, RawJson, RawParams, Revision, code, header};
+use mcp_router_service::{
+    CallError, Event, McpRequest, McpResponse, Outcome, Reason, Sent,
+};
+
+use super::edge::{Edge, PROTOCOL_VERSION};
+use super::exchange::Exchange;
+use super::negotiate::Peer;
+use crate::client::dialect::Dialect;
+use crate::client::respond::{Source, respond};
+
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
+
+/// The headers that repeat what the body says. Made here, never copied from anywhere.
+pub(super) fn headers(dialect: &Dialect, request: &McpRequest) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    let version = HeaderValue::from_static(dialect.revision.as_str());
+    headers.insert(PROTOCOL_VERSION, version);
+    let mut put = |name, text: &str| match HeaderValue::from_str(&header::encode(text)) {
+        Ok(value) => drop(headers.insert(name, value)),
+        // Encoded text is visible ASCII.
+        Err(error) => tracing::error!(%error, "a header cannot be written"),
+    };
+    put(METHOD, request.method.as_str());
+    let params = &request.params;
+    let name = match &request.method {
+        Method::ToolsCall | Method::PromptsGet => params.name(),
+        Method::ResourcesRead => params.uri(),
+        Method::Other(method) if method.starts_with("tasks/") => {
+            params.get("taskId").and_then(|id| id.read_owned().ok())
+        }
+        _ => None,
+    };
+    if let Some(name) = name {
+        put(NAME, &name);
+    }
+    headers
+}
+
+/// The headers of `server/discover`.
+pub(super) fn discover_headers(identity: &RawJson) -> HeaderMap {
+    let dialect = Dialect::new(Revision::NEWEST_MODERN, identity.clone());
+    headers(&dialect, &McpRequest::new(Method::Discover, RawParams::default()))
+}
+
+/// One call. Dropping it closes its stream, which is how a modern backend is told.
+pub(super) async fn call(
+    edge: &Arc<Edge>,
+    peer: &Arc<Peer>,
+    request: McpRequest,
+) -> Result<McpResponse, CallError> {
+    if request.method.is_notification() {
+        // There are none from client to server over this transport.
+        tracing::debug!(method = %request.method, "client notification not passed on");
+        return Ok(McpResponse::Ready(Outcome::Accepted));
+    }
+    let id = edge.next_id();
+    let posting = {
+        let (edge, peer, request) = (edge.clone(), peer.clone(), request.clone());
+        async move {
+            let permit = edge.wire.permit().await?;
+            let body = peer.dialect.request(id, &request)?;
+            let headers = headers(&peer.dialect, &request);
+            let asked = edge.ask(&peer.url, headers, body, id, Some(permit)).await;
+            let messages = asked.map_err(|failed| {
+                if failed.status.is_some_and(|s| matches!(s.as_u16(), 404 | 405)) {
+                    // What answers here now is not what was found here.
+                    edge.link.wake();
+                }
+                failed.error
+            })?;
+            Ok((messages, peer.dialect.clone()))
+        }
+    };
+    let exchange = Exchange::new(edge, &request, id, Box::pin(posting));
+    respond(Versioned {
+        edge: edge.clone(),
+        exchange,
+    })
+    .await
+}
+
+/// A call whose backend may have changed its revision under us.
+struct Versioned {
+    edge: Arc<Edge>,
+    exchange: Exchange,
+}
+
+impl Source for Versioned {
+    async fn next(&mut self) -> Result<Event, CallError> {
+        let event = self.exchange.next().await?;
+        if let Event::Outcome(Outcome::Error(error)) = &event
+            && error.code() == code::UNSUPPORTED_VERSION
+        {
+            self.edge.link.wake();
+            let error = CallError::new(Reason::ProtocolError, Sent::RejectedUnexecuted);
+            return Err(error.detail("protocol version no longer supported"));
+        }
+        Ok(event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(method: Method, params: &'static str) -> HeaderMap {
+        let params = RawParams::parse(Some(params.into())).unwrap();
+        let dialect = Dialect::new(Revision::V2026_07_28, RawJson::from_static("{}"));
+        headers(&dialect, &McpRequest::new(method, params))
+    }
+
+    #[test]
+    fn r19_headers_repeat_the_backends_own_names() {
+        let call = made(Method::ToolsCall, r#"{"name":"echo"}"#);
+        assert_eq!(call["mcp-method"], "tools/call");
+        assert_eq!(call["mcp-name"], "echo");
+        assert_eq!(call["mcp-protocol-version"], "2026-07-28");
+        let read = made(Method::ResourcesRead, r#"{"uri":"a:1"}"#);
+        assert_eq!(read["mcp-name"], "a:1");
+        let task = made(Method::from("tasks/get"), r#"{"taskId":"t1"}"#);
+        assert_eq!(task["mcp-name"], "t1");
+        assert!(!made(Method::ToolsList, "{}").contains_key("mcp-name"));
+    }
+
+    #[test]
+    fn b24_no_name_reaches_the_wire_raw() {
+        let call = made(Method::ToolsCall, r#"{"name":"a\r\nX: y"}"#);
+        assert_eq!(call["mcp-name"], "=?base64?YQ0KWDogeQ==?=");
+        let method = made(Method::from("x\ny"), "{}");
+        assert!(method["mcp-method"].to_str().unwrap().starts_with("=?base64?"));
+    }
+}

@@ -1,0 +1,341 @@
+//! An upstream session of a legacy backend over streamable HTTP.
+//!
+//! A server may forget a session at any time, most of all by being restarted, and then says 404
+//! to everything. That proves that a request did not run, so one new session and one repetition
+//! are safe (R45), once for all calls that find out at the same time.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, Uri};
+use mcp_router_protocol::{ItemKind, Method, RawJson, Revision};
+use mcp_router_service::{
+    BackendInfo, CallError, McpRequest, McpResponse, Outcome, Reason, Scope, Sent,
+};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::edge::{Edge, Failed, PROTOCOL_VERSION, SESSION_ID};
+use super::exchange::Exchange;
+use super::messages::Messages;
+use crate::client::asks::Asks;
+use crate::client::dialect::{Answer, Dialect, protocol_error};
+use crate::client::handshake;
+use crate::client::info::described;
+use crate::client::mux::{Mux, SentMark};
+use crate::client::respond::respond;
+use crate::client::rope::Rope;
+
+/// The name of the transport, for people.
+const TRANSPORT: &str = "streamable_http";
+/// How long the end of a session may take to be told.
+const CLOSE: Duration = Duration::from_secs(2);
+/// A session younger than this is not the reason for a 400.
+const YOUNG: Duration = Duration::from_secs(5);
+
+/// Who a session is for.
+#[derive(Clone, Debug)]
+pub(super) struct Owner {
+    /// The capabilities to declare, an object.
+    pub(super) declared: RawJson,
+    /// `clientInfo`.
+    pub(super) info: RawJson,
+    /// Whom its notifications concern.
+    pub(super) scope: Scope,
+}
+
+/// A conversation with a legacy backend that outlives its upstream session ids.
+#[derive(Debug)]
+pub(super) struct Session {
+    url: Uri,
+    owner: Owner,
+    current: ArcSwap<Current>,
+    reopening: Mutex<()>,
+    /// Calls that other streams than their own may bring something for.
+    pub(super) mux: Arc<Mux>,
+    closed: CancellationToken,
+}
+
+/// The upstream session as it stands.
+#[derive(Debug)]
+struct Current {
+    id: Option<HeaderValue>,
+    dialect: Dialect,
+    opened: Instant,
+}
+
+impl Session {
+    /// Opens a session at `url`.
+    ///
+    /// # Errors
+    /// If `initialize` is not answered as a legacy backend would.
+    pub(super) async fn open(
+        edge: &Arc<Edge>,
+        url: &Uri,
+        owner: Owner,
+    ) -> Result<(Arc<Self>, BackendInfo), Failed> {
+        let (current, info) = initialize(edge, url, &owner).await?;
+        let weak_edge = Arc::downgrade(edge);
+        let session = Arc::new_cyclic(|session: &Weak<Self>| {
+            let session = session.clone();
+            let answer = move |rope| {
+                // Without the session nobody waits for the answer.
+                if let (Some(edge), Some(session)) = (weak_edge.upgrade(), session.upgrade()) {
+                    edge.tell_aside(session.url.clone(), session.headers(), rope);
+                }
+            };
+            let asks = Asks::new(owner.declared.clone(), Arc::new(answer));
+            let mux = Mux::new(asks, edge.events.clone(), owner.scope.clone());
+            Self {
+                url: url.clone(),
+                owner,
+                current: ArcSwap::from_pointee(current),
+                reopening: Mutex::new(()),
+                mux: Arc::new(mux),
+                closed: CancellationToken::new(),
+            }
+        });
+        Ok((session, info))
+    }
+
+    pub(super) fn url(&self) -> &Uri {
+        &self.url
+    }
+
+    /// Cancelled once the session is closed.
+    pub(super) fn closed(&self) -> &CancellationToken {
+        &self.closed
+    }
+
+    /// Whether the backend gave the session an id: it is stateful then.
+    pub(super) fn has_id(&self) -> bool {
+        self.current.load().id.is_some()
+    }
+
+    /// The headers that every request of the session carries.
+    pub(super) fn headers(&self) -> HeaderMap {
+        self.current.load().headers()
+    }
+
+    /// One call.
+    pub(super) async fn call(
+        self: &Arc<Self>,
+        edge: &Arc<Edge>,
+        request: McpRequest,
+    ) -> Result<McpResponse, CallError> {
+        let (id, mark) = (edge.next_id(), SentMark::default());
+        let posting = {
+            let (session, edge) = (self.clone(), edge.clone());
+            let (request, mark) = (request.clone(), mark.clone());
+            async move { session.post(&edge, &request, id, &mark).await }
+        };
+        let exchange = Exchange::new(edge, &request, id, Box::pin(posting));
+        respond(exchange.within(self, &request, mark)).await
+    }
+
+    /// Posts a request, in a new session if the old one is gone.
+    async fn post(
+        &self,
+        edge: &Arc<Edge>,
+        request: &McpRequest,
+        id: u64,
+        mark: &SentMark,
+    ) -> Result<(Messages, Dialect), CallError> {
+        let current = self.current.load_full();
+        let permit = edge.wire.permit().await?;
+        let first = self.post_in(edge, &current, request, (id, mark), permit);
+        let failed = match first.await {
+            Ok(messages) => return Ok((messages, current.dialect.clone())),
+            Err(failed) => failed,
+        };
+        if !current.is_gone(&failed) {
+            return Err(failed.error);
+        }
+        let refused = failed.status == Some(StatusCode::NOT_FOUND);
+        let next = self.reopen(edge, &current).await.map_err(|reopening| {
+            // The call itself was refused; that no new session could be had is why it stays so.
+            CallError {
+                sent: if refused { Sent::RejectedUnexecuted } else { Sent::Unknown },
+                ..reopening.error
+            }
+        })?;
+        // 400 is no proof, so what may have run is not repeated.
+        if !refused && request.method == Method::ToolsCall {
+            return Err(failed.error);
+        }
+        let permit = edge.wire.permit().await?;
+        let again = self.post_in(edge, &next, request, (id, mark), permit);
+        let messages = again.await.map_err(|failed| {
+            let refused = next.is_gone(&failed) && failed.status == Some(StatusCode::NOT_FOUND);
+            CallError {
+                sent: if refused { Sent::RejectedUnexecuted } else { failed.error.sent },
+                ..failed.error
+            }
+        })?;
+        Ok((messages, next.dialect.clone()))
+    }
+
+    async fn post_in(
+        &self,
+        edge: &Arc<Edge>,
+        current: &Current,
+        request: &McpRequest,
+        (id, mark): (u64, &SentMark),
+        permit: tokio::sync::OwnedSemaphorePermit,
+    ) -> Result<Messages, Failed> {
+        let body = current.dialect.request(id, request)?;
+        mark.begin();
+        let mut headers = current.headers();
+        let posted = edge.ask(&self.url, std::mem::take(&mut headers), body, id, Some(permit));
+        posted.await
+    }
+
+    /// A new upstream session in place of `old`, unless somebody else has opened one meanwhile.
+    async fn reopen(&self, edge: &Arc<Edge>, old: &Arc<Current>) -> Result<Arc<Current>, Failed> {
+        let _only_one = self.reopening.lock().await;
+        let current = self.current.load_full();
+        if !Arc::ptr_eq(&current, old) {
+            return Ok(current);
+        }
+        let (next, _) = initialize(edge, &self.url, &self.owner).await?;
+        tracing::info!(backend = %edge.params.name, "upstream session was gone; opened a new one");
+        self.current.store(Arc::new(next));
+        // A server that forgot its sessions may have forgotten more.
+        ItemKind::ALL.iter().for_each(|k| edge.events.changed(*k));
+        Ok(self.current.load_full())
+    }
+
+    /// Opens a new upstream session if the present one is no longer known there.
+    ///
+    /// # Errors
+    /// If none can be opened.
+    pub(super) async fn renew(&self, edge: &Arc<Edge>) -> Result<(), Failed> {
+        let current = self.current.load_full();
+        self.reopen(edge, &current).await.map(drop)
+    }
+
+    /// A notification of the client's.
+    pub(super) async fn notify(
+        &self,
+        edge: &Arc<Edge>,
+        request: &McpRequest,
+    ) -> Result<McpResponse, CallError> {
+        let current = self.current.load_full();
+        let body = current.dialect.notification(&request.method, &request.params);
+        edge.tell(&self.url, current.headers(), body).await?;
+        Ok(McpResponse::Ready(Outcome::Accepted))
+    }
+
+    /// Whether the backend answers at all; any answer will do.
+    ///
+    /// # Errors
+    /// If it gives none.
+    pub(super) async fn ping(&self, edge: &Arc<Edge>) -> Result<(), Failed> {
+        let current = self.current.load_full();
+        let id = edge.next_id();
+        let asked = edge.ask(&self.url, current.headers(), handshake::ping(id), id, None);
+        let failed = match asked.await {
+            Ok(mut messages) => return Ok(messages.next().await.map(drop)?),
+            Err(failed) => failed,
+        };
+        if current.is_gone(&failed) {
+            return self.reopen(edge, &current).await.map(drop);
+        }
+        Err(failed)
+    }
+
+    /// What a modern backend would say of itself, once this one has shown that it lives.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub(super) async fn describe(
+        &self,
+        edge: &Arc<Edge>,
+        info: &BackendInfo,
+    ) -> Result<McpResponse, CallError> {
+        self.ping(edge).await?;
+        Ok(McpResponse::complete(described(info)))
+    }
+
+    /// Tells the backend that the session is over. It need not care.
+    pub(super) async fn close(&self, edge: &Arc<Edge>) {
+        self.closed.cancel();
+        let current = self.current.load_full();
+        if current.id.is_none() {
+            return;
+        }
+        let headers = current.headers();
+        let delete = edge.send(HttpMethod::DELETE, &self.url, headers, Rope::default(), None);
+        match timeout(CLOSE, delete).await {
+            Ok(Ok(reply)) => {
+                let status = reply.response.status().as_u16();
+                tracing::debug!(backend = %edge.params.name, status, "upstream session closed");
+            }
+            Ok(Err(failed)) => {
+                let (backend, error) = (&edge.params.name, failed.error);
+                tracing::debug!(%backend, %error, "upstream session not closed");
+            }
+            Err(_) => tracing::debug!(backend = %edge.params.name, "upstream session not closed"),
+        }
+    }
+}
+
+impl Current {
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(8);
+        if let Some(id) = &self.id {
+            headers.insert(SESSION_ID, id.clone());
+        }
+        if self.dialect.revision >= Revision::V2025_06_18 {
+            let revision = HeaderValue::from_static(self.dialect.revision.as_str());
+            headers.insert(PROTOCOL_VERSION, revision);
+        }
+        headers
+    }
+
+    /// Whether a request failed because its session is not known any more. Some servers say 400.
+    fn is_gone(&self, failed: &Failed) -> bool {
+        self.id.is_some()
+            && match failed.status {
+                Some(StatusCode::NOT_FOUND) => true,
+                Some(StatusCode::BAD_REQUEST) => self.opened.elapsed() >= YOUNG,
+                _ => false,
+            }
+    }
+}
+
+async fn initialize(
+    edge: &Arc<Edge>,
+    url: &Uri,
+    owner: &Owner,
+) -> Result<(Current, BackendInfo), Failed> {
+    let id = edge.next_id();
+    let body = handshake::initialize(id, &owner.declared, &owner.info);
+    let opening = async {
+        let mut messages = edge.ask(url, HeaderMap::new(), body, id, None).await?;
+        let answer = answer(&mut messages).await?;
+        let (revision, info) = handshake::read_initialize(answer, TRANSPORT)?;
+        let current = Current {
+            id: messages.session.take(),
+            dialect: Dialect::new(revision, edge.identity.clone()),
+            opened: Instant::now(),
+        };
+        edge.tell(url, current.headers(), handshake::initialized()).await?;
+        Ok((current, info))
+    };
+    let late = || CallError::new(Reason::Timeout, Sent::No).detail("at `initialize`");
+    let opened = timeout(edge.params.handshake_timeout, opening).await;
+    opened.unwrap_or_else(|_| Err(late().into()))
+}
+
+/// The answer among the messages of one request, without what else is there.
+pub(super) async fn answer(messages: &mut Messages) -> Result<Answer, CallError> {
+    while let Some(message) = messages.next().await? {
+        if let mcp_router_protocol::Message::Response { answer, .. } = message {
+            return Ok(answer);
+        }
+    }
+    Err(protocol_error("a stream without an answer"))
+}

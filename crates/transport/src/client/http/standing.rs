@@ -1,0 +1,202 @@
+//! Streams that stand open for what a backend tells by itself.
+//!
+//! Legacy servers push list changes, and TypeScript ones their questions, on a GET stream; modern
+//! ones answer `subscriptions/listen` with a stream. Both end whenever a proxy thinks so: they
+//! are opened again, ever more slowly if they keep ending, and whatever may have been missed in
+//! between is taken for changed.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+use mcp_router_protocol::{ItemKind, Message, Method};
+use mcp_router_service::{CallError, McpRequest, Reason, Scope};
+use tokio::time::{Instant, sleep};
+
+use super::edge::{Edge, Failed};
+use super::lane::Lane;
+use super::messages::Messages;
+use super::modern;
+use super::negotiate::Peer;
+use super::session::Session;
+use crate::client::BackoffParams;
+use crate::client::backoff::Backoff;
+use crate::client::info::listen_params;
+
+/// A stream that lived this long did not end because it is unwelcome.
+const STABLE: Duration = Duration::from_secs(30);
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Keeps the stream of the router's own conversation open. Resolves only when the backend cannot
+/// be reached any more, with the reason.
+pub(super) async fn attend_peer(edge: &Arc<Edge>, peer: &Arc<Peer>) -> CallError {
+    match &peer.lane {
+        None => listen(edge, peer).await,
+        Some(Lane::Session(session)) => hear(edge, session).await,
+        Some(Lane::Channel(channel)) => {
+            channel.lost().await;
+            CallError::new(Reason::BackendLost, mcp_router_service::Sent::Unknown)
+                .detail("its stream ended")
+        }
+    }
+}
+
+/// Keeps a client's own stream open, if the backend may ask that client: until its session ends.
+pub(super) fn attend(edge: &Arc<Edge>, lane: &Lane, client: &mcp_router_service::Session) {
+    let Lane::Session(session) = lane else {
+        return;
+    };
+    if !session.mux.asks().any() || client.is_closed() {
+        return;
+    }
+    let (edge, session) = (edge.clone(), session.clone());
+    tokio::spawn(async move {
+        let closed = session.closed().clone();
+        let heard = async {
+            let mut backoff = Backoff::new(BackoffParams::default());
+            loop {
+                // The backend is away. Calls say so themselves.
+                drop(hear(&edge, &session).await);
+                sleep(backoff.next()).await;
+            }
+        };
+        closed.run_until_cancelled(heard).await
+    });
+}
+
+/// The GET stream of a legacy session.
+async fn hear(edge: &Arc<Edge>, session: &Arc<Session>) -> CallError {
+    let backend = &edge.params.name;
+    let mut pace = Pace::new();
+    let mut worked = false;
+    let mut last_id: Option<HeaderValue> = None;
+    loop {
+        let mut headers = session.headers();
+        headers.extend(last_id.take().map(|id| (LAST_EVENT_ID, id)));
+        match edge.get(session.url(), headers).await {
+            Ok(mut messages) => {
+                if std::mem::replace(&mut worked, true) {
+                    all_changed(edge);
+                }
+                while let Ok(Some(message)) = messages.next().await {
+                    session.mux.dispatch(message);
+                }
+                pace.at_least(messages.retry());
+                let id = messages.last_id().cloned();
+                last_id = id.and_then(|id| HeaderValue::from_maybe_shared(id).ok());
+            }
+            Err(failed) if failed.status == Some(StatusCode::NOT_FOUND) && worked => {
+                worked = false;
+                if let Err(failed) = session.renew(edge).await {
+                    return failed.error;
+                }
+            }
+            Err(failed) if unwelcome(&failed) => {
+                let status = failed.status.map(|s| s.as_u16());
+                tracing::debug!(%backend, status, "backend has no stream for what it tells");
+                return pending().await;
+            }
+            Err(failed) if failed.error.reason == Reason::ConnectFailed => return failed.error,
+            Err(failed) => tracing::debug!(%backend, error = %failed.error, "no stream this time"),
+        }
+        pace.wait().await;
+    }
+}
+
+/// The listen stream of a modern backend.
+async fn listen(edge: &Arc<Edge>, peer: &Arc<Peer>) -> CallError {
+    let backend = &edge.params.name;
+    let Some(params) = listen_params(&peer.info) else {
+        return pending().await;
+    };
+    let request = McpRequest::new(Method::Listen, params);
+    let mut pace = Pace::new();
+    let mut worked = false;
+    loop {
+        let id = edge.next_id();
+        let body = match peer.dialect.request(id, &request) {
+            Ok(body) => body,
+            Err(error) => return error,
+        };
+        let headers = modern::headers(&peer.dialect, &request);
+        match edge.ask(&peer.url, headers, body, id, None).await {
+            Ok(messages) => {
+                if std::mem::replace(&mut worked, true) {
+                    all_changed(edge);
+                }
+                if told(edge, messages).await == Told::Refused {
+                    tracing::debug!(%backend, "backend tells no changes after all");
+                    return pending().await;
+                }
+            }
+            Err(failed) if unwelcome(&failed) => return pending().await,
+            Err(failed) if failed.error.reason == Reason::ConnectFailed => return failed.error,
+            Err(failed) => tracing::debug!(%backend, error = %failed.error, "no stream this time"),
+        }
+        pace.wait().await;
+    }
+}
+
+#[derive(PartialEq)]
+enum Told {
+    Ended,
+    Refused,
+}
+
+async fn told(edge: &Arc<Edge>, mut messages: Messages) -> Told {
+    while let Ok(Some(message)) = messages.next().await {
+        match message {
+            Message::Notification { method, .. } if method == Method::SubscriptionsAcknowledged => {}
+            Message::Notification { method, params } => {
+                edge.events.notification(method, params, Scope::Shared);
+            }
+            Message::Response { answer: Err(_), .. } => return Told::Refused,
+            Message::Response { .. } => return Told::Ended,
+            Message::Request { method, .. } => {
+                tracing::debug!(%method, "modern backends may not send requests");
+            }
+        }
+    }
+    Told::Ended
+}
+
+/// Whether the backend said that it has no such stream, and will say so again.
+fn unwelcome(failed: &Failed) -> bool {
+    failed.status.is_some_and(|s| {
+        !s.is_server_error() && !matches!(s, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+    })
+}
+
+fn all_changed(edge: &Edge) {
+    ItemKind::ALL.iter().for_each(|k| edge.events.changed(*k));
+}
+
+/// How soon a stream is opened again.
+struct Pace {
+    backoff: Backoff,
+    started: Instant,
+    least: Duration,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self {
+            backoff: Backoff::new(BackoffParams::default()),
+            started: Instant::now(),
+            least: Duration::ZERO,
+        }
+    }
+
+    fn at_least(&mut self, wait: Option<Duration>) {
+        self.least = wait.unwrap_or_default().min(Duration::from_secs(60));
+    }
+
+    async fn wait(&mut self) {
+        if self.started.elapsed() >= STABLE {
+            self.backoff.reset();
+        }
+        sleep(self.backoff.next().max(self.least)).await;
+        self.started = Instant::now();
+    }
+}
