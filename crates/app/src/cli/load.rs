@@ -58,6 +58,15 @@ pub(super) fn logging(loaded: &Loaded, default: &str) -> Result<LogGuard, u8> {
             _ => FAILED,
         }
     })?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = loaded
+            .path
+            .as_ref()
+            .map(|path| tracing::field::display(path.display())),
+        backends = loaded.config.backends.len(),
+        "starting"
+    );
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
