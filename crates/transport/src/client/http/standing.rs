@@ -42,12 +42,13 @@ pub(super) async fn attend_peer(edge: &Arc<Edge>, peer: &Arc<Peer>) -> CallError
     }
 }
 
-/// Keeps a client's own stream open, if the backend may ask that client: until its session ends.
+/// Keeps a client's own stream open until its session ends. Questions to the client come there, and
+/// from servers of 2025-03-26 also the progress of its calls, which they tie to no request.
 pub(super) fn attend(edge: &Arc<Edge>, lane: &Lane, client: &mcp_router_service::Session) {
     let Lane::Session(session) = lane else {
         return;
     };
-    if !session.mux.asks().any() || client.is_closed() {
+    if client.is_closed() {
         return;
     }
     let (edge, session) = (edge.clone(), session.clone());
@@ -92,6 +93,8 @@ async fn hear(edge: &Arc<Edge>, session: &Arc<Session>) -> CallError {
                     return failed.error;
                 }
             }
+            // It was welcome a moment ago: something else may have taken the backend's place.
+            Err(failed) if unwelcome(&failed) && worked => return failed.error,
             Err(failed) if unwelcome(&failed) => {
                 let status = failed.status.map(|s| s.as_u16());
                 tracing::debug!(%backend, status, "backend has no stream for what it tells");
@@ -130,6 +133,7 @@ async fn listen(edge: &Arc<Edge>, peer: &Arc<Peer>) -> CallError {
                     return pending().await;
                 }
             }
+            Err(failed) if unwelcome(&failed) && worked => return failed.error,
             Err(failed) if unwelcome(&failed) => return pending().await,
             Err(failed) if failed.error.reason == Reason::ConnectFailed => return failed.error,
             Err(failed) => tracing::debug!(%backend, error = %failed.error, "no stream this time"),
@@ -147,7 +151,8 @@ enum Told {
 async fn told(edge: &Arc<Edge>, mut messages: Messages) -> Told {
     while let Ok(Some(message)) = messages.next().await {
         match message {
-            Message::Notification { method, .. } if method == Method::SubscriptionsAcknowledged => {}
+            Message::Notification { method, .. } if method == Method::SubscriptionsAcknowledged => {
+            }
             Message::Notification { method, params } => {
                 edge.events.notification(method, params, Scope::Shared);
             }
@@ -164,7 +169,11 @@ async fn told(edge: &Arc<Edge>, mut messages: Messages) -> Told {
 /// Whether the backend said that it has no such stream, and will say so again.
 fn unwelcome(failed: &Failed) -> bool {
     failed.status.is_some_and(|s| {
-        !s.is_server_error() && !matches!(s, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+        !s.is_server_error()
+            && !matches!(
+                s,
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
+            )
     })
 }
 

@@ -37,7 +37,10 @@ fn says_session(seen: &Seen) -> Reply {
 async fn clients_of_a_stateful_backend_have_sessions_of_their_own() {
     let fake = Fake::start(legacy(says_session)).await;
     let edge = edge(&fake);
-    let (a, b) = (client("a", r#"{"roots":{},"sampling":{},"x":{}}"#), client("b", "{}"));
+    let (a, b) = (
+        client("a", r#"{"roots":{},"sampling":{},"x":{}}"#),
+        client("b", "{}"),
+    );
     assert_eq!(said(&edge).await, "s0");
     assert_eq!(fake.count("initialize"), 1, "opened at the first call");
     for _ in 0..2 {
@@ -123,16 +126,28 @@ async fn r35_a_question_on_the_calls_stream_reaches_the_client_and_its_answer_th
     let mut request = tool();
     request.context.session = Some(a.clone());
     let answer = within(edge.service.clone().oneshot(request)).await.unwrap();
-    let McpResponse::Stream(mut stream) = answer else { panic!() };
-    let Some(Ok(Event::ServerRequest(question))) = stream.next().await else { panic!() };
-    question.reply.send(Ok(RawJson::from_static(r#"{"roots":[]}"#))).unwrap();
+    let McpResponse::Stream(mut stream) = answer else {
+        panic!()
+    };
+    let Some(Ok(Event::ServerRequest(question))) = stream.next().await else {
+        panic!()
+    };
+    question
+        .reply
+        .send(Ok(RawJson::from_static(r#"{"roots":[]}"#)))
+        .unwrap();
     let answered = within(fake.until(|s| s.body["id"] == "q1")).await;
     assert!(answered.body["result"]["roots"].is_array());
     assert_eq!(answered.header("mcp-session-id"), "s1");
     let call = fake.until(|s| s.rpc() == "tools/call").await;
-    to_client.send(event(&call.result(r#"{"said":"done"}"#))).unwrap();
+    to_client
+        .send(event(&call.result(r#"{"said":"done"}"#)))
+        .unwrap();
     let last = within(stream.next()).await;
-    assert!(matches!(last, Some(Ok(Event::Outcome(Outcome::Complete(_))))));
+    assert!(matches!(
+        last,
+        Some(Ok(Event::Outcome(Outcome::Complete(_))))
+    ));
 }
 
 #[tokio::test]
@@ -156,9 +171,44 @@ async fn r35_a_question_on_the_sessions_own_stream_reaches_the_newest_call() {
     within(fake.until(|s| s.method == "GET" && s.header("mcp-session-id") == "s1")).await;
     let ask = r#"{"jsonrpc":"2.0","id":9,"method":"elicitation/create","params":{}}"#;
     to_router.send(event(ask)).unwrap();
-    let McpResponse::Stream(mut stream) = within(call).await.unwrap().unwrap() else { panic!() };
-    let Some(Ok(Event::ServerRequest(question))) = stream.next().await else { panic!() };
+    let McpResponse::Stream(mut stream) = within(call).await.unwrap().unwrap() else {
+        panic!()
+    };
+    let Some(Ok(Event::ServerRequest(question))) = stream.next().await else {
+        panic!()
+    };
     assert_eq!(question.method, Method::Elicit);
+    a.close().await;
+}
+
+#[tokio::test]
+async fn r22_progress_on_the_sessions_own_stream_reaches_its_call() {
+    let (to_router, reply) = open_stream();
+    let replies = std::sync::Mutex::new(Some(reply));
+    let inner = legacy(|_| Reply::Never);
+    let fake = Fake::start(move |seen| {
+        if seen.method == "GET" && seen.header("mcp-session-id") == "s1" {
+            return replies.lock().unwrap().take().unwrap();
+        }
+        inner(seen)
+    });
+    let fake = fake.await;
+    let edge = edge(&fake);
+    let a = client("a", "{}");
+    let mut request = tool();
+    request.context.session = Some(a.clone());
+    request.context.wants_progress = true;
+    let call = tokio::spawn(edge.service.clone().oneshot(request));
+    let asked = within(fake.until(|s| s.rpc() == "tools/call")).await;
+    within(fake.until(|s| s.method == "GET" && s.header("mcp-session-id") == "s1")).await;
+    let token = &asked.body["params"]["_meta"]["progressToken"];
+    let told = format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":1}}}}"#
+    );
+    to_router.send(event(&told)).unwrap();
+    let McpResponse::Stream(mut stream) = within(call).await.unwrap().unwrap() else { panic!() };
+    let Some(Ok(Event::Notification { method, .. })) = stream.next().await else { panic!() };
+    assert_eq!(method, Method::Progress);
     a.close().await;
 }
 
@@ -182,11 +232,16 @@ async fn a_clients_notification_reaches_its_own_session_only() {
     let fake = Fake::start(legacy(says_session)).await;
     let edge = edge(&fake);
     let changed = request(Method::RootsChanged, "{}");
-    assert!(matches!(answered(&edge, changed.clone()).await, Ok(Outcome::Accepted)));
+    assert!(matches!(
+        answered(&edge, changed.clone()).await,
+        Ok(Outcome::Accepted)
+    ));
     let mut own = changed;
     own.context.session = Some(client("a", r#"{"roots":{}}"#));
     assert!(matches!(answered(&edge, own).await, Ok(Outcome::Accepted)));
-    let seen = fake.until(|s| s.rpc() == "notifications/roots/list_changed").await;
+    let seen = fake
+        .until(|s| s.rpc() == "notifications/roots/list_changed")
+        .await;
     assert_eq!(seen.header("mcp-session-id"), "s1");
     assert_eq!(fake.count("notifications/roots/list_changed"), 1);
 }
