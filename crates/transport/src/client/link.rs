@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use futures::FutureExt;
 use mcp_router_service::{CallError, Reason, Sent};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
@@ -58,6 +59,8 @@ impl<P> Link<P> {
     }
 
     pub(crate) fn set_up(&self, peer: Arc<P>) {
+        // Calls that waited for this asked for a connection, and here it is.
+        let _ = self.wake.notified().now_or_never();
         self.up.store(Some(peer));
         self.phase.send_replace(Phase::Up);
     }

@@ -18,17 +18,14 @@ pub(crate) async fn respond<S: Source>(mut source: S) -> Result<McpResponse, Cal
     if let Event::Outcome(outcome) = first {
         return Ok(McpResponse::Ready(outcome));
     }
-    let rest = stream::unfold(
-        (Some(source), Some(first)),
-        |(source, first)| async move {
-            let mut source = source?;
-            let event = match first {
-                Some(event) => Ok(event),
-                None => source.next().await,
-            };
-            let more = !matches!(event, Ok(Event::Outcome(_)) | Err(_));
-            Some((event, (more.then_some(source), None)))
-        },
-    );
+    let rest = stream::unfold((Some(source), Some(first)), |(source, first)| async move {
+        let mut source = source?;
+        let event = match first {
+            Some(event) => Ok(event),
+            None => source.next().await,
+        };
+        let more = !matches!(event, Ok(Event::Outcome(_)) | Err(_));
+        Some((event, (more.then_some(source), None)))
+    });
     Ok(McpResponse::Stream(ResponseStream::new(rest)))
 }

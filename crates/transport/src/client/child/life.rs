@@ -82,7 +82,7 @@ impl Life {
         tokio::select! {
             end = end(&mut self.end) => match end {
                 End::TooLong => lost(Reason::TooLarge, "line over the limit".to_owned()),
-                _ => match timeout(LAST_WORDS, self.child.wait()).await {
+                End::Closed => match timeout(LAST_WORDS, self.child.wait()).await {
                     Ok(Ok(status)) => lost(Reason::BackendLost, status.to_string()),
                     _ => lost(Reason::BackendLost, "closed its output".to_owned()),
                 },

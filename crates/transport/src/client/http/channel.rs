@@ -174,7 +174,9 @@ impl Channel {
         edge: &Arc<Edge>,
         request: &McpRequest,
     ) -> Result<McpResponse, CallError> {
-        let body = self.dialect(edge).notification(&request.method, &request.params);
+        let body = self
+            .dialect(edge)
+            .notification(&request.method, &request.params);
         self.tell(edge, body).await?;
         Ok(McpResponse::Ready(Outcome::Accepted))
     }

@@ -52,7 +52,7 @@ pub(super) struct Failed {
     /// The status, if there was a response.
     pub(super) status: Option<StatusCode>,
     /// Where a redirect points, if it stays at the same origin.
-    pub(super) moved: Option<Uri>,
+    pub(super) moved: Option<Box<Uri>>,
 }
 
 impl From<CallError> for Failed {
@@ -194,8 +194,7 @@ impl Edge {
             return Err(failed);
         };
         if theirs.as_ref().and_then(RequestId::as_number) == Some(id) {
-            messages.put_back(Message::Response { id: theirs, answer });
-            return Ok(messages);
+            return Ok(messages.refusing(Message::Response { id: theirs, answer }));
         }
         if let Err(error) = answer
             && proves_unexecuted(error.code())
@@ -230,7 +229,8 @@ fn failed(asked: &Uri, status: StatusCode, headers: &HeaderMap) -> Failed {
     let moved = matches!(status.as_u16(), 307 | 308)
         .then(|| headers.get(header::LOCATION)?.to_str().ok())
         .flatten()
-        .and_then(|location| url::resolve(asked, location).ok());
+        .and_then(|location| url::resolve(asked, location).ok())
+        .map(Box::new);
     Failed {
         error: refusal(status, headers),
         status: Some(status),

@@ -44,6 +44,10 @@ pub(super) struct Exchange {
     cancel: Option<Cancel>,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a call is in the large state for most of its life"
+)]
 enum State {
     Posting(Posting),
     Reading(Messages, Dialect),
@@ -68,7 +72,12 @@ impl Exchange {
     }
 
     /// The same in a legacy session: cancelled by a message, and reached by other streams.
-    pub(super) fn within(mut self, session: &Arc<Session>, request: &McpRequest, mark: SentMark) -> Self {
+    pub(super) fn within(
+        mut self,
+        session: &Arc<Session>,
+        request: &McpRequest,
+        mark: SentMark,
+    ) -> Self {
         let mux = &session.mux;
         self.elsewhere = mux
             .needs_events(request)
@@ -95,9 +104,13 @@ impl Exchange {
                     return Ok(None);
                 }
                 self.settled();
-                let State::Reading(_, dialect) = &self.state else {
+                let State::Reading(messages, dialect) = &self.state else {
                     return Ok(None);
                 };
+                if messages.refused() && self.session.is_some() {
+                    // Legacy servers do not answer so: something else may have taken its place.
+                    self.edge.link.wake();
+                }
                 let outcome = dialect.outcome(&self.asked, answer)?;
                 Ok(Some(Event::Outcome(outcome)))
             }
@@ -128,7 +141,9 @@ impl Exchange {
             return Some(Event::Notification { method, params });
         }
         match &self.session {
-            Some(session) => session.mux.dispatch(Message::Notification { method, params }),
+            Some(session) => session
+                .mux
+                .dispatch(Message::Notification { method, params }),
             None if matches!(method, Method::Progress | Method::LogMessage) => {
                 tracing::debug!(%method, "notification dropped: nobody wants it");
             }

@@ -54,7 +54,11 @@ impl Lane {
         }
     }
 
-    async fn notify(&self, edge: &Arc<Edge>, request: &McpRequest) -> Result<McpResponse, CallError> {
+    async fn notify(
+        &self,
+        edge: &Arc<Edge>,
+        request: &McpRequest,
+    ) -> Result<McpResponse, CallError> {
         match self {
             Self::Session(session) => session.notify(edge, request).await,
             Self::Channel(channel) => channel.notify(edge, request).await,
@@ -153,13 +157,20 @@ impl Lanes {
         }
         let owner = Owner {
             declared: declared(session.client()),
-            info: session.client().info.clone().unwrap_or_else(|| edge.identity.clone()),
+            info: session
+                .client()
+                .info
+                .clone()
+                .unwrap_or_else(|| edge.identity.clone()),
             scope: Scope::Session(session.clone()),
         };
-        let lane = shared.open_like(edge, owner).await.map_err(|failed| CallError {
-            sent: Sent::No,
-            ..failed.error
-        })?;
+        let lane = shared
+            .open_like(edge, owner)
+            .await
+            .map_err(|failed| CallError {
+                sent: Sent::No,
+                ..failed.error
+            })?;
         let first = client.lane.swap(Some(Arc::new(lane.clone()))).is_none();
         if first && !edge.lanes.keep(edge, session, &client) {
             lane.close(edge).await;
@@ -196,7 +207,9 @@ impl Lanes {
     /// Closes every client's conversation, all at once.
     pub(super) async fn close_all(&self, edge: &Arc<Edge>) {
         let open = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
-        let lanes = open.iter().filter_map(|client| client.upgrade()?.lane.swap(None));
+        let lanes = open
+            .iter()
+            .filter_map(|client| client.upgrade()?.lane.swap(None));
         let lanes: Vec<_> = lanes.collect();
         join_all(lanes.iter().map(|lane| lane.close(edge))).await;
     }

@@ -47,6 +47,7 @@ pub(super) struct Messages {
     events: Option<Events>,
     /// The session that the response opened, if it did.
     pub(super) session: Option<HeaderValue>,
+    refused: bool,
     /// Keeps the place among the requests in flight.
     connection: Connection,
 }
@@ -73,6 +74,7 @@ impl Messages {
             ready: VecDeque::new(),
             events: None,
             session: head.headers.get(SESSION_ID).cloned(),
+            refused: false,
             connection,
         };
         match kind(&head.headers) {
@@ -136,9 +138,16 @@ impl Messages {
         }
     }
 
-    /// Makes `message` the next one.
-    pub(super) fn put_back(&mut self, message: Message) {
-        self.ready.push_front(message);
+    /// These are the messages of a refusal after all, and `first` is the next one.
+    pub(super) fn refusing(mut self, first: Message) -> Self {
+        self.ready.push_front(first);
+        self.refused = true;
+        self
+    }
+
+    /// Whether they came with a status that refuses.
+    pub(super) fn refused(&self) -> bool {
+        self.refused
     }
 
     /// Where to resume, if the stream told.
@@ -199,7 +208,11 @@ pub(super) async fn read_all(mut body: Incoming, limit: usize) -> Result<Bytes, 
             rest.extend_from_slice(&data);
         }
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    Ok(if rest.is_empty() {
+        first
+    } else {
+        rest.freeze()
+    })
 }
 
 fn too_large() -> CallError {

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mcp_router_protocol::{Method, RawJson, RawParams, Revision, code, header};
-use mcp_router_service::{
-    CallError, Event, McpRequest, McpResponse, Outcome, Reason, Sent,
-};
+use mcp_router_service::{CallError, Event, McpRequest, McpResponse, Outcome, Reason, Sent};
 
 use super::edge::{Edge, PROTOCOL_VERSION};
 use super::exchange::Exchange;
@@ -46,7 +44,10 @@ pub(super) fn headers(dialect: &Dialect, request: &McpRequest) -> HeaderMap {
 /// The headers of `server/discover`.
 pub(super) fn discover_headers(identity: &RawJson) -> HeaderMap {
     let dialect = Dialect::new(Revision::NEWEST_MODERN, identity.clone());
-    headers(&dialect, &McpRequest::new(Method::Discover, RawParams::default()))
+    headers(
+        &dialect,
+        &McpRequest::new(Method::Discover, RawParams::default()),
+    )
 }
 
 /// One call. Dropping it closes its stream, which is how a modern backend is told.
@@ -69,7 +70,10 @@ pub(super) async fn call(
             let headers = headers(&peer.dialect, &request);
             let asked = edge.ask(&peer.url, headers, body, id, Some(permit)).await;
             let messages = asked.map_err(|failed| {
-                if failed.status.is_some_and(|s| matches!(s.as_u16(), 404 | 405)) {
+                if failed
+                    .status
+                    .is_some_and(|s| matches!(s.as_u16(), 404 | 405))
+                {
                     // What answers here now is not what was found here.
                     edge.link.wake();
                 }
@@ -134,6 +138,11 @@ mod tests {
         let call = made(Method::ToolsCall, r#"{"name":"a\r\nX: y"}"#);
         assert_eq!(call["mcp-name"], "=?base64?YQ0KWDogeQ==?=");
         let method = made(Method::from("x\ny"), "{}");
-        assert!(method["mcp-method"].to_str().unwrap().starts_with("=?base64?"));
+        assert!(
+            method["mcp-method"]
+                .to_str()
+                .unwrap()
+                .starts_with("=?base64?")
+        );
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use http::{StatusCode, Uri};
-use mcp_router_protocol::{Revision};
+use mcp_router_protocol::Revision;
 use mcp_router_service::{BackendInfo, CallError, Reason, Scope, Sent};
 use tokio::time::timeout;
 
@@ -108,7 +108,11 @@ pub(super) async fn negotiate(
     let base = matches!(edge.params.url.path(), "" | "/");
     let given = &edge.params.url;
     let place = |path: &str| {
-        let url = if base { url::with_path(given, path) } else { None };
+        let url = if base {
+            url::with_path(given, path)
+        } else {
+            None
+        };
         url.unwrap_or_else(|| given.clone())
     };
     let streamable = match edge.params.transport {
@@ -161,7 +165,7 @@ async fn open_streamable(edge: &Arc<Edge>, place: &Uri) -> Result<Peer, Failed> 
             Ok(Probed::NoCommonVersion) => return Err(no_common_version().into()),
             Err(failed) => match (failed.status, failed.moved) {
                 (Some(_), Some(moved)) => {
-                    place = moved;
+                    place = *moved;
                     continue;
                 }
                 (Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN), _) => {
@@ -180,7 +184,7 @@ async fn open_streamable(edge: &Arc<Edge>, place: &Uri) -> Result<Peer, Failed> 
         match open_session(edge, &place).await {
             Err(Failed {
                 moved: Some(moved), ..
-            }) => place = moved,
+            }) => place = *moved,
             other => return other,
         }
     }

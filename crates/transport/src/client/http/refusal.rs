@@ -73,7 +73,9 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        let pairs = pairs.iter().map(|(k, v)| (k.parse().unwrap(), v.parse().unwrap()));
+        let pairs = pairs
+            .iter()
+            .map(|(k, v)| (k.parse().unwrap(), v.parse().unwrap()));
         pairs.collect()
     }
 
@@ -101,14 +103,20 @@ mod tests {
 
     #[test]
     fn f21_f22_retry_after_is_obeyed_up_to_a_minute() {
-        for status in [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS] {
+        for status in [
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::TOO_MANY_REQUESTS,
+        ] {
             for (value, seconds) in [("2", 2), ("3600", 60), ("99999999999999999999999", 60)] {
                 let error = refusal(status, &headers(&[("retry-after", value)]));
                 assert_eq!(error.sent, Sent::RejectedUnexecuted);
                 assert_eq!(error.retry_after, Some(Duration::from_secs(seconds)));
             }
         }
-        let error = refusal(StatusCode::SERVICE_UNAVAILABLE, &headers(&[("retry-after", "soon")]));
+        let error = refusal(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &headers(&[("retry-after", "soon")]),
+        );
         assert_eq!((error.sent, error.retry_after), (Sent::Unknown, None));
     }
 

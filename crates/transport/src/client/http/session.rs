@@ -157,7 +157,11 @@ impl Session {
         let next = self.reopen(edge, &current).await.map_err(|reopening| {
             // The call itself was refused; that no new session could be had is why it stays so.
             CallError {
-                sent: if refused { Sent::RejectedUnexecuted } else { Sent::Unknown },
+                sent: if refused {
+                    Sent::RejectedUnexecuted
+                } else {
+                    Sent::Unknown
+                },
                 ..reopening.error
             }
         })?;
@@ -170,7 +174,11 @@ impl Session {
         let messages = again.await.map_err(|failed| {
             let refused = next.is_gone(&failed) && failed.status == Some(StatusCode::NOT_FOUND);
             CallError {
-                sent: if refused { Sent::RejectedUnexecuted } else { failed.error.sent },
+                sent: if refused {
+                    Sent::RejectedUnexecuted
+                } else {
+                    failed.error.sent
+                },
                 ..failed.error
             }
         })?;
@@ -188,7 +196,13 @@ impl Session {
         let body = current.dialect.request(id, request)?;
         mark.begin();
         let mut headers = current.headers();
-        let posted = edge.ask(&self.url, std::mem::take(&mut headers), body, id, Some(permit));
+        let posted = edge.ask(
+            &self.url,
+            std::mem::take(&mut headers),
+            body,
+            id,
+            Some(permit),
+        );
         posted.await
     }
 
@@ -199,7 +213,8 @@ impl Session {
         if !Arc::ptr_eq(&current, old) {
             return Ok(current);
         }
-        let (next, _) = initialize(edge, &self.url, &self.owner).await?;
+        let opened = initialize(edge, &self.url, &self.owner).await;
+        let (next, _) = opened.inspect_err(|_| edge.link.wake())?;
         tracing::info!(backend = %edge.params.name, "upstream session was gone; opened a new one");
         self.current.store(Arc::new(next));
         // A server that forgot its sessions may have forgotten more.
@@ -223,7 +238,9 @@ impl Session {
         request: &McpRequest,
     ) -> Result<McpResponse, CallError> {
         let current = self.current.load_full();
-        let body = current.dialect.notification(&request.method, &request.params);
+        let body = current
+            .dialect
+            .notification(&request.method, &request.params);
         edge.tell(&self.url, current.headers(), body).await?;
         Ok(McpResponse::Ready(Outcome::Accepted))
     }
@@ -237,6 +254,9 @@ impl Session {
         let id = edge.next_id();
         let asked = edge.ask(&self.url, current.headers(), handshake::ping(id), id, None);
         let failed = match asked.await {
+            Ok(messages) if messages.refused() => {
+                return Err(protocol_error("no longer speaks as it did").into());
+            }
             Ok(mut messages) => return Ok(messages.next().await.map(drop)?),
             Err(failed) => failed,
         };
@@ -267,7 +287,13 @@ impl Session {
             return;
         }
         let headers = current.headers();
-        let delete = edge.send(HttpMethod::DELETE, &self.url, headers, Rope::default(), None);
+        let delete = edge.send(
+            HttpMethod::DELETE,
+            &self.url,
+            headers,
+            Rope::default(),
+            None,
+        );
         match timeout(CLOSE, delete).await {
             Ok(Ok(reply)) => {
                 let status = reply.response.status().as_u16();
@@ -322,7 +348,8 @@ async fn initialize(
             dialect: Dialect::new(revision, edge.identity.clone()),
             opened: Instant::now(),
         };
-        edge.tell(url, current.headers(), handshake::initialized()).await?;
+        edge.tell(url, current.headers(), handshake::initialized())
+            .await?;
         Ok((current, info))
     };
     let late = || CallError::new(Reason::Timeout, Sent::No).detail("at `initialize`");

@@ -151,7 +151,10 @@ enum Told {
 async fn told(edge: &Arc<Edge>, mut messages: Messages) -> Told {
     while let Ok(Some(message)) = messages.next().await {
         match message {
-            Message::Notification { method, .. } if method == Method::SubscriptionsAcknowledged => {
+            Message::Notification {
+                method: Method::SubscriptionsAcknowledged,
+                ..
+            } => {
             }
             Message::Notification { method, params } => {
                 edge.events.notification(method, params, Scope::Shared);

@@ -71,7 +71,10 @@ mod tests {
     fn r52_b31_only_the_same_origin_is_followed() {
         let base: Uri = "http://host:80/a/sse?x".parse().unwrap();
         for (reference, path) in [
-            ("/messages/?session_id=1", "http://host:80/messages/?session_id=1"),
+            (
+                "/messages/?session_id=1",
+                "http://host:80/messages/?session_id=1",
+            ),
             ("messages?s=1", "http://host:80/a/messages?s=1"),
             ("?s=1", "http://host:80/a/sse?s=1"),
             ("http://HOST/m", "http://host:80/m"),

@@ -8,9 +8,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::{
-    CaptureConnection, HttpConnector, capture_connection,
-};
+use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector, capture_connection};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use mcp_router_service::{CallError, Reason, Sent};
@@ -163,10 +161,11 @@ fn base(configured: &HeaderMap) -> HeaderMap {
         value.set_sensitive(true);
         base.append(name, value);
     }
-    base.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(concat!(
-        "mcp-router/",
-        env!("CARGO_PKG_VERSION")
-    )));
+    base.entry(header::USER_AGENT)
+        .or_insert(HeaderValue::from_static(concat!(
+            "mcp-router/",
+            env!("CARGO_PKG_VERSION")
+        )));
     base
 }
 

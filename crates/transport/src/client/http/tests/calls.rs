@@ -17,15 +17,24 @@ fn progress(seen: &Seen, n: u32) -> String {
 async fn r19_modern_requests_say_everything_in_body_and_headers() {
     let fake = Fake::start(modern(says("x"))).await;
     let mut params = params(&format!("{}/mcp", fake.url));
-    params.headers.insert("authorization", "Bearer ours".parse().unwrap());
+    params
+        .headers
+        .insert("authorization", "Bearer ours".parse().unwrap());
     params.headers.insert("mcp-name", "forged".parse().unwrap());
     let edge = http(params);
     assert_eq!(said(&edge).await, "x");
     let call = fake.until(|s| s.rpc() == "tools/call").await;
     assert_eq!(call.header("mcp-protocol-version"), "2026-07-28");
-    assert_eq!((call.header("mcp-method"), call.header("mcp-name")), ("tools/call", "t"));
+    assert_eq!(
+        (call.header("mcp-method"), call.header("mcp-name")),
+        ("tools/call", "t")
+    );
     assert_eq!(call.header("accept"), "application/json, text/event-stream");
-    assert_eq!(call.header("accept-encoding"), "", "F13: nothing compressed is asked for");
+    assert_eq!(
+        call.header("accept-encoding"),
+        "",
+        "F13: nothing compressed is asked for"
+    );
     assert_eq!(call.header("authorization"), "Bearer ours");
     assert!(call.body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"].is_object());
     let length: usize = call.header("content-length").parse().unwrap();
@@ -74,7 +83,9 @@ async fn r22_events_stream_before_the_answer_and_strangers_are_dropped() {
             stream(&[
                 ": hello\n\nid: 1\ndata:\n\n".to_owned(),
                 progress(s, 1),
-                event(r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"x"}}"#),
+                event(
+                    r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"x"}}"#,
+                ),
                 event(r#"{"jsonrpc":"2.0","id":4711,"result":{}}"#),
                 progress(s, 2),
                 event(&s.result(r#"{"said":"done"}"#)),
@@ -87,18 +98,32 @@ async fn r22_events_stream_before_the_answer_and_strangers_are_dropped() {
         };
         let edge = edge(&fake);
         let mut wants = tool_with_progress();
-        let answer = within(edge.service.clone().oneshot(wants.clone())).await.unwrap();
-        let McpResponse::Stream(stream) = answer else { panic!() };
+        let answer = within(edge.service.clone().oneshot(wants.clone()))
+            .await
+            .unwrap();
+        let McpResponse::Stream(stream) = answer else {
+            panic!()
+        };
         let events: Vec<_> = stream.map(Result::unwrap).collect().await;
-        let [Event::Notification { .. }, Event::Notification { .. }, Event::Outcome(Outcome::Complete(result))] =
-            &events[..]
+        let [
+            Event::Notification { .. },
+            Event::Notification { .. },
+            Event::Outcome(Outcome::Complete(result)),
+        ] = &events[..]
         else {
             panic!("{events:?}")
         };
-        assert_eq!(result.get_str("said").unwrap(), "done", "F10: the first answer wins");
+        assert_eq!(
+            result.get_str("said").unwrap(),
+            "done",
+            "F10: the first answer wins"
+        );
         wants.context.wants_progress = false;
         let answer = within(edge.service.clone().oneshot(wants)).await.unwrap();
-        assert!(matches!(answer, McpResponse::Ready(_)), "nobody asked for progress");
+        assert!(
+            matches!(answer, McpResponse::Ready(_)),
+            "nobody asked for progress"
+        );
     }
 }
 
@@ -118,7 +143,13 @@ async fn an_interim_result_of_a_modern_backend_passes_as_such() {
 
 #[tokio::test]
 async fn batches_of_answers_are_taken_apart() {
-    let tool = |s: &Seen| json(format!("[{}, {}]", progress_json(), s.result(r#"{"said":"b"}"#)));
+    let tool = |s: &Seen| {
+        json(format!(
+            "[{}, {}]",
+            progress_json(),
+            s.result(r#"{"said":"b"}"#)
+        ))
+    };
     let fake = Fake::start(legacy(tool)).await;
     assert_eq!(said(&edge(&fake)).await, "b");
 }
@@ -132,7 +163,9 @@ async fn discover_shows_that_a_legacy_backend_lives() {
     let fake = Fake::start(legacy(says("x"))).await;
     let edge = edge(&fake);
     let discover = || answered(&edge, request(Method::Discover, "{}"));
-    let Ok(Outcome::Complete(result)) = discover().await else { panic!() };
+    let Ok(Outcome::Complete(result)) = discover().await else {
+        panic!()
+    };
     assert!(result.get("capabilities").unwrap().get("tools").is_some());
     assert_eq!(fake.count("ping"), 1);
     fake.now(|_| Reply::Close);

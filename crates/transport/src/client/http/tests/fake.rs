@@ -1,6 +1,5 @@
 //! A backend that does what a test tells it to.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,7 +40,10 @@ impl Seen {
 
     /// A result for this request.
     pub(super) fn result(&self, result: &str) -> String {
-        format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, self.body["id"])
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#,
+            self.body["id"]
+        )
     }
 
     pub(super) fn error(&self, code: i64) -> String {
@@ -171,13 +173,21 @@ impl Fake {
 
     /// Waits until nobody reads or awaits a response any more.
     pub(super) async fn idle(&self) {
-        self.open.subscribe().wait_for(|open| *open == 0).await.unwrap();
+        self.open
+            .subscribe()
+            .wait_for(|open| *open == 0)
+            .await
+            .unwrap();
     }
 }
 
 async fn see(request: Request<Incoming>, connection: usize) -> Seen {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
+    let body = body
+        .collect()
+        .await
+        .map(|b| b.to_bytes())
+        .unwrap_or_default();
     Seen {
         method: head.method,
         path: head.uri.to_string(),
@@ -252,21 +262,11 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> http_body::SizeHint {
         match self {
-            Self::Whole(body) => http_body::SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Whole(body) => {
+                http_body::SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64)
+            }
             Self::Pieces(..) => http_body::SizeHint::default(),
         }
-    }
-}
-
-/// Replies one after the other; the last one is given by `rest`.
-pub(super) fn in_turn(
-    replies: Vec<Reply>,
-    rest: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
-) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
-    let replies = Mutex::new(VecDeque::from(replies));
-    move |seen| {
-        let next = replies.lock().unwrap().pop_front();
-        next.unwrap_or_else(|| rest(seen))
     }
 }
 
@@ -295,13 +295,16 @@ pub(super) fn legacy(
 pub(super) fn modern(
     tool: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
 ) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
-    move |seen| match (seen.method.as_str(), seen.rpc()) {
+    move |seen| {
+        match (seen.method.as_str(), seen.rpc()) {
+        ("POST", rpc) if seen.header("mcp-method") != rpc => status_json(400, seen.error(-32020)),
         ("POST", "server/discover") => json(seen.result(
             r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"resultType":"complete"}"#,
         )),
         ("POST", "tools/call") => tool(seen),
         ("POST", _) => status_json(404, seen.error(-32601)),
         _ => status(405),
+    }
     }
 }
 

@@ -25,9 +25,17 @@ async fn r44_statuses_say_whether_the_call_may_have_run() {
     ] {
         let (fake, edge) = backend(move |_| status(code)).await;
         let error = failed(&edge).await;
-        assert_eq!((error.reason, error.sent), (Reason::BackendStatus, sent), "{code}");
+        assert_eq!(
+            (error.reason, error.sent),
+            (Reason::BackendStatus, sent),
+            "{code}"
+        );
         assert_eq!(error.backend.unwrap().as_str(), "fake");
-        assert_eq!(fake.count("tools/call"), 1, "R43: the edge repeats nothing by itself");
+        assert_eq!(
+            fake.count("tools/call"),
+            1,
+            "R43: the edge repeats nothing by itself"
+        );
     }
 }
 
@@ -44,7 +52,9 @@ async fn f21_retry_after_travels_with_the_refusal() {
 
 #[tokio::test]
 async fn a_refusal_that_names_another_request_is_a_refusal_with_proof() {
-    let body = |code: i64| format!(r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":{code},"message":"x"}}}}"#);
+    let body = |code: i64| {
+        format!(r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":{code},"message":"x"}}}}"#)
+    };
     for (code, sent) in [(-32600, Sent::RejectedUnexecuted), (-32000, Sent::Unknown)] {
         let (_fake, edge) = backend(move |_| status_json(400, body(code))).await;
         let error = failed(&edge).await;
@@ -55,7 +65,12 @@ async fn a_refusal_that_names_another_request_is_a_refusal_with_proof() {
 #[tokio::test]
 async fn f8_f13_nonsense_is_a_protocol_error_and_its_connection_is_not_used_again() {
     let html = || vec![("content-type", "text/html".to_owned())];
-    let packed = || vec![("content-type", "application/json".to_owned()), ("content-encoding", "gzip".to_owned())];
+    let packed = || {
+        vec![
+            ("content-type", "application/json".to_owned()),
+            ("content-encoding", "gzip".to_owned()),
+        ]
+    };
     type Make = Box<dyn Fn(&Seen) -> Reply + Send + Sync>;
     let cases: Vec<Make> = vec![
         Box::new(|_| json("{\"jsonrpc\":".to_owned())),
@@ -69,7 +84,11 @@ async fn f8_f13_nonsense_is_a_protocol_error_and_its_connection_is_not_used_agai
     for (n, case) in cases.into_iter().enumerate() {
         let (fake, edge) = backend(case).await;
         let error = failed(&edge).await;
-        assert_eq!((error.reason, error.sent), (Reason::ProtocolError, Sent::Unknown), "{n}");
+        assert_eq!(
+            (error.reason, error.sent),
+            (Reason::ProtocolError, Sent::Unknown),
+            "{n}"
+        );
         fake.now(modern(says("x")));
         assert_eq!(said(&edge).await, "x");
         if n == 0 || n >= 4 {
@@ -84,7 +103,12 @@ async fn f8_f13_nonsense_is_a_protocol_error_and_its_connection_is_not_used_agai
 async fn f12_answers_over_the_limit_are_refused_however_they_come() {
     let big = "x".repeat(3000);
     let cases: [(bool, Reply); 3] = [
-        (true, json(format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"a":"{big}"}}}}"#))),
+        (
+            true,
+            json(format!(
+                r#"{{"jsonrpc":"2.0","id":1,"result":{{"a":"{big}"}}}}"#
+            )),
+        ),
         (false, stream(&[format!("data: {big}\n")])),
         (false, stream(&[big.clone(), big.clone()])),
     ];
@@ -94,7 +118,10 @@ async fn f12_answers_over_the_limit_are_refused_however_they_come() {
         let mut params = params(&format!("{}/mcp", fake.url));
         params.answer_limit = 2000;
         let error = failed(&http(params)).await;
-        assert_eq!((error.reason, error.sent), (Reason::TooLarge, Sent::Unknown));
+        assert_eq!(
+            (error.reason, error.sent),
+            (Reason::TooLarge, Sent::Unknown)
+        );
     }
 }
 
@@ -102,7 +129,10 @@ async fn f12_answers_over_the_limit_are_refused_however_they_come() {
 async fn f19_a_connection_that_ends_after_the_request_leaves_it_unknown() {
     let (fake, edge) = backend(|_| Reply::Close).await;
     let error = failed(&edge).await;
-    assert_eq!((error.reason, error.sent), (Reason::BackendLost, Sent::Unknown));
+    assert_eq!(
+        (error.reason, error.sent),
+        (Reason::BackendLost, Sent::Unknown)
+    );
     assert_eq!(fake.count("tools/call"), 1);
 }
 
@@ -110,7 +140,10 @@ async fn f19_a_connection_that_ends_after_the_request_leaves_it_unknown() {
 async fn f6_a_stream_that_ends_before_the_answer_is_a_lost_backend() {
     let (_fake, edge) = backend(|_| stream(&[": nothing\n\n".to_owned()])).await;
     let error = failed(&edge).await;
-    assert_eq!((error.reason, error.sent), (Reason::BackendLost, Sent::Unknown));
+    assert_eq!(
+        (error.reason, error.sent),
+        (Reason::BackendLost, Sent::Unknown)
+    );
 }
 
 #[tokio::test]
@@ -143,7 +176,10 @@ async fn f25_many_calls_that_find_out_together_open_one_session() {
 async fn r43_a_session_lost_twice_is_a_refusal_and_nothing_ran() {
     let fake = Fake::start(legacy(|_| status(404))).await;
     let error = failed(&edge(&fake)).await;
-    assert_eq!((error.reason, error.sent), (Reason::BackendStatus, Sent::RejectedUnexecuted));
+    assert_eq!(
+        (error.reason, error.sent),
+        (Reason::BackendStatus, Sent::RejectedUnexecuted)
+    );
     assert_eq!(fake.count("tools/call"), 2);
 }
 
@@ -199,7 +235,9 @@ async fn f24_more_calls_than_connections_wait_and_then_are_refused() {
     params.max_connections = 2;
     params.queue_timeout = Duration::from_millis(100);
     let edge = http(params);
-    let held: Vec<_> = (0..2).map(|_| tokio::spawn(edge.service.clone().oneshot(tool()))).collect();
+    let held: Vec<_> = (0..2)
+        .map(|_| tokio::spawn(edge.service.clone().oneshot(tool())))
+        .collect();
     while fake.count("tools/call") < 2 {
         tokio::task::yield_now().await;
     }
@@ -212,5 +250,8 @@ async fn f24_more_calls_than_connections_wait_and_then_are_refused() {
 async fn a_revision_that_is_no_longer_supported_is_a_refusal() {
     let (_fake, edge) = backend(|s| status_json(400, s.error(-32022))).await;
     let error = failed(&edge).await;
-    assert_eq!((error.reason, error.sent), (Reason::ProtocolError, Sent::RejectedUnexecuted));
+    assert_eq!(
+        (error.reason, error.sent),
+        (Reason::ProtocolError, Sent::RejectedUnexecuted)
+    );
 }

@@ -13,11 +13,16 @@ type Streams = Mutex<Vec<UnboundedSender<String>>>;
 static STREAMS: Mutex<Vec<(String, UnboundedSender<String>)>> = Mutex::new(Vec::new());
 
 /// An HTTP+SSE backend whose POST URL is `endpoint`.
-pub(super) fn sse_backend(endpoint: &'static str) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
+pub(super) fn sse_backend(
+    endpoint: &'static str,
+) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
     move |seen| {
         let say = |text: String| {
             let streams = STREAMS.lock().unwrap();
-            let newest = streams.iter().rev().find(|(host, _)| host == seen.header("host"));
+            let newest = streams
+                .iter()
+                .rev()
+                .find(|(host, _)| host == seen.header("host"));
             newest.unwrap().1.send(event(&text)).unwrap();
             status(202)
         };
@@ -60,7 +65,10 @@ async fn losing_the_sse_stream_loses_its_calls() {
     fake.until(|s| s.rpc() == "tools/call").await;
     end_streams(&fake);
     let error = within(call).await.unwrap().unwrap_err();
-    assert_eq!((error.reason, error.sent), (Reason::BackendLost, Sent::Unknown));
+    assert_eq!(
+        (error.reason, error.sent),
+        (Reason::BackendLost, Sent::Unknown)
+    );
     connected(&mut edge.events).await;
 }
 
@@ -91,7 +99,10 @@ async fn a_refused_post_over_sse_is_a_refused_call() {
     let fake = fake.await;
     let edge = http(params(&format!("{}/sse", fake.url)));
     let error = failed(&edge).await;
-    assert_eq!((error.reason, error.sent), (Reason::BackendStatus, Sent::RejectedUnexecuted));
+    assert_eq!(
+        (error.reason, error.sent),
+        (Reason::BackendStatus, Sent::RejectedUnexecuted)
+    );
     assert_eq!(fake.count("notifications/cancelled"), 0);
 }
 
@@ -113,14 +124,17 @@ async fn r48_f6_a_stream_that_closes_early_is_resumed_where_it_ended() {
         *asked.lock().unwrap() = Some(seen.clone());
         stream(&["id: e1\nretry: 10\ndata:\n\n".to_owned()])
     });
-    let fake = Fake::start(move |seen| match (seen.method.as_str(), seen.header("last-event-id")) {
-        ("GET", "e1") => stream(&["id: e2\ndata:\n\n".to_owned()]),
-        ("GET", "e2") => {
-            let call = call.lock().unwrap().clone().unwrap();
-            stream(&[event(&call.result(r#"{"said":"resumed"}"#))])
-        }
-        _ => inner(seen),
-    });
+    let fake =
+        Fake::start(
+            move |seen| match (seen.method.as_str(), seen.header("last-event-id")) {
+                ("GET", "e1") => stream(&["id: e2\ndata:\n\n".to_owned()]),
+                ("GET", "e2") => {
+                    let call = call.lock().unwrap().clone().unwrap();
+                    stream(&[event(&call.result(r#"{"said":"resumed"}"#))])
+                }
+                _ => inner(seen),
+            },
+        );
     let fake = fake.await;
     assert_eq!(said(&edge(&fake)).await, "resumed");
     assert_eq!(fake.count("tools/call"), 1);
@@ -130,14 +144,22 @@ async fn r48_f6_a_stream_that_closes_early_is_resumed_where_it_ended() {
 async fn f6_a_stream_that_ends_twice_at_the_same_place_is_lost() {
     let inner = legacy(|_| stream(&["id: e1\nretry: 10\ndata:\n\n".to_owned()]));
     let fake = Fake::start(move |seen| match seen.method.as_str() {
-        "GET" if !seen.header("last-event-id").is_empty() => stream(&["id: e1\ndata:\n\n".to_owned()]),
+        "GET" if !seen.header("last-event-id").is_empty() => {
+            stream(&["id: e1\ndata:\n\n".to_owned()])
+        }
         _ => inner(seen),
     });
     let fake = fake.await;
     let error = failed(&edge(&fake)).await;
-    assert_eq!((error.reason, error.sent), (Reason::BackendLost, Sent::Unknown));
+    assert_eq!(
+        (error.reason, error.sent),
+        (Reason::BackendLost, Sent::Unknown)
+    );
     let seen = fake.seen();
-    let resumed = seen.iter().filter(|s| s.header("last-event-id") == "e1").count();
+    let resumed = seen
+        .iter()
+        .filter(|s| s.header("last-event-id") == "e1")
+        .count();
     assert_eq!(resumed, 1);
 }
 
@@ -165,8 +187,13 @@ async fn list_changes_come_over_the_get_stream_of_a_legacy_backend() {
     connected(&mut edge.events).await;
     fake.until(|s| s.method == "GET").await;
     streams.lock().unwrap()[0].send(changed("tools")).unwrap();
-    assert!(matches!(next(&mut edge.events).await, BackendEvent::Changed(ItemKind::Tool)));
-    streams.lock().unwrap()[0].send(changed("resources")).unwrap();
+    assert!(matches!(
+        next(&mut edge.events).await,
+        BackendEvent::Changed(ItemKind::Tool)
+    ));
+    streams.lock().unwrap()[0]
+        .send(changed("resources"))
+        .unwrap();
     for kind in [ItemKind::Resource, ItemKind::Template] {
         assert!(matches!(next(&mut edge.events).await, BackendEvent::Changed(k) if k == kind));
     }
@@ -200,9 +227,15 @@ async fn list_changes_come_over_the_listen_stream_of_a_modern_backend() {
     connected(&mut edge.events).await;
     let listen = within(fake.until(|s| s.rpc() == "subscriptions/listen")).await;
     assert_eq!(listen.header("mcp-method"), "subscriptions/listen");
-    assert_eq!(listen.body["params"]["notifications"]["toolsListChanged"], true);
+    assert_eq!(
+        listen.body["params"]["notifications"]["toolsListChanged"],
+        true
+    );
     streams.lock().unwrap()[0].send(changed("tools")).unwrap();
-    assert!(matches!(next(&mut edge.events).await, BackendEvent::Changed(ItemKind::Tool)));
+    assert!(matches!(
+        next(&mut edge.events).await,
+        BackendEvent::Changed(ItemKind::Tool)
+    ));
 }
 
 #[tokio::test]
