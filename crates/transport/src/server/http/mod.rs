@@ -32,6 +32,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
 use mcp_router_service::{McpService, Principal};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Service};
 
 pub use body::Body;
@@ -63,6 +64,7 @@ pub fn http(router: McpService, params: HttpParams) -> HttpService {
         in_flight: Arc::new(Semaphore::new(limits.in_flight)),
         streams: Arc::new(Semaphore::new(limits.streams)),
         buffered: intake::budget(limits.buffered),
+        drain: CancellationToken::new(),
         sessions: Sessions::new(limits.sessions, params.times.session_idle),
         connections: sse::Connections::default(),
         router,
@@ -87,11 +89,20 @@ struct Shared {
     in_flight: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     buffered: Arc<Semaphore>,
+    /// Ends what would stay open by itself.
+    drain: CancellationToken,
     sessions: Sessions,
     connections: sse::Connections,
 }
 
 impl HttpService {
+    /// Ends standing streams and subscriptions, these with an answer, and connections of HTTP+SSE
+    /// once their calls have theirs. Calls go on, and new ones are served; new streams end at once.
+    /// For the end of a server: there is no way back.
+    pub fn drain(&self) {
+        self.shared.drain.cancel();
+    }
+
     /// Ends every session: cancels its calls, ends its streams, and closes what was opened for it
     /// upstream. New ones can still be opened. Safe to drop; what was not closed then stays open.
     pub async fn close(&self) {

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use futures::stream::{self, Stream, StreamExt};
 use http::request::Parts;
 use http::{Response, StatusCode};
-use mcp_router_protocol::{Method, RawParams, RequestId, code};
+use mcp_router_protocol::{Method, RawJson, RawParams, RequestId, code};
+use tokio_util::sync::CancellationToken;
 
 use super::body::Body;
 use super::events::Events;
 use super::{Shared, VERSION, reply, single};
-use crate::server::call::{Head, Hold, start};
-use crate::server::dialect::modern::{Mirror, accept};
+use crate::server::call::{Head, Hold, Replies, start};
+use crate::server::dialect::modern::{Mirror, accept, subscription_end};
 use crate::server::dialect::{Exchange, Voice, Wire};
 
 pub(super) async fn request(
@@ -46,11 +48,35 @@ pub(super) async fn request(
     Ok(
         match start(shared.router.clone(), request, exchange, hold).await {
             Head::Answer(wire) => answer(wire),
+            Head::Stream(replies) if replies.exchange().is_listen() => {
+                let news = subscription(*replies, shared.drain.clone());
+                reply::events(Events::new(news, times.keep_alive))
+            }
             Head::Stream(replies) => reply::events(Events::new(replies, times.keep_alive)),
             // Only tickets fall silent, and there is none.
             Head::Silent => reply::refused(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
         },
     )
+}
+
+/// A subscription's messages. It lasts until the router ends it, or this edge does: with an
+/// answer, too.
+fn subscription(
+    replies: Replies,
+    drain: CancellationToken,
+) -> impl Stream<Item = Wire> + Send + 'static {
+    let open = Some((replies, drain));
+    stream::unfold(open, |open| async {
+        let (mut replies, drain) = open?;
+        tokio::select! {
+            biased;
+            next = replies.next() => next.map(|wire| (wire, Some((replies, drain)))),
+            () = drain.cancelled() => {
+                let end = subscription_end(replies.exchange().id(), &RawJson::from_static("{}"));
+                Some((Wire::result(replies.exchange().id(), &end), None))
+            }
+        }
+    })
 }
 
 /// The status goes by the error's code; an answer inside a stream has none of its own.

@@ -92,8 +92,12 @@ pub(super) fn open(shared: &Arc<Shared>, head: &Parts) -> Response<Body> {
 /// The stream's messages, until it is dropped or the router drains and every call has its answer.
 fn messages(life: Life, queue: mpsc::Receiver<Wire>) -> impl Stream<Item = Wire> + Send {
     let connection = life.connection.clone();
+    let drain = life.shared.drain.clone();
     let done = Box::pin(async move {
-        connection.ended().await;
+        tokio::select! {
+            () = connection.ended() => {}
+            () = drain.cancelled() => {}
+        }
         connection.idle().await;
     });
     stream::unfold(

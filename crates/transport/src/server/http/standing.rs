@@ -28,7 +28,8 @@ fn stream(shared: &Arc<Shared>, head: &Parts) -> Result<Response<Body>, Refusal>
     let Some(standing) = peer.stand(shared.params.limits.streams_per_session) else {
         return Err(Box::new(reply::full("streams of this session")));
     };
-    let events = standing.map(move |wire| {
+    let drain = shared.drain.clone().cancelled_owned();
+    let events = standing.take_until(Box::pin(drain)).map(move |wire| {
         let _held = &permit;
         wire
     });

@@ -52,9 +52,9 @@ pub struct ServeOutcome {
 /// Serves HTTP/1.1 on `listener` until `stop` fires and everything in flight has its answer, or
 /// [`ServeParams::drain`] is over. Then closes every session.
 ///
-/// Subscriptions and standing streams end with the router's drain, not by themselves: drain it
-/// before, or they are cut at the end. Errors of accepting never end the loop. Dropping the future
-/// stops accepting and leaves connections to themselves.
+/// Subscriptions and standing streams are ended when `stop` fires ([`HttpService::drain`]). Errors
+/// of accepting never end the loop. Dropping the future stops accepting and leaves connections to
+/// themselves.
 pub async fn serve(
     listener: TcpListener,
     http: HttpService,
@@ -79,6 +79,7 @@ pub async fn serve(
         );
     }
     drop(listener);
+    http.drain();
     connections.close();
     let drained = tokio::time::timeout(params.drain, connections.wait()).await;
     let left = if drained.is_ok() {

@@ -88,6 +88,33 @@ async fn standing_streams_are_counted_and_end_with_the_router() {
     }
 }
 
+#[tokio::test]
+async fn f38_draining_the_edge_ends_what_would_stay_open() {
+    let edge = Edge::new();
+    let id = edge.session("2025-11-25", "{}").await;
+    let get = edge.open("GET", "/mcp", &[(SESSION, &*id)], "").await;
+    let mut sse = edge.open("GET", "/sse", &[], "").await.into_body();
+    assert!(event(&mut sse).await.unwrap().contains("endpoint"));
+    let listen = r#"{"jsonrpc":"2.0","id":"l","method":"subscriptions/listen","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+    let h = [
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "subscriptions/listen"),
+    ];
+    let listen = edge.open("POST", "/mcp", &h, listen).await;
+    edge.http.drain();
+    assert_eq!(read(get).await.text, "");
+    assert_eq!(event(&mut sse).await, None);
+    let listen = read(listen).await;
+    let last = listen.events()[1];
+    assert!(
+        last.starts_with(r#"{"jsonrpc":"2.0","id":"l","result":"#),
+        "{last}"
+    );
+    assert!(last.contains("subscriptionId"));
+    let ping = request("1", "ping", "{}");
+    assert_eq!(edge.post(&[(SESSION, &*id)], &ping).await.status, 200);
+}
+
 #[tokio::test(start_paused = true)]
 async fn silent_sessions_end_and_make_room() {
     let edge = Edge::with(HttpParams {
