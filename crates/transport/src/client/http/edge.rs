@@ -101,9 +101,15 @@ impl Edge {
         id: u64,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<Messages, Failed> {
+        let in_session = headers.contains_key(SESSION_ID);
         let reply = self.post(url, headers, body, permit).await?;
-        if reply.response.status().is_success() {
+        let status = reply.response.status();
+        if status.is_success() {
             return Ok(Messages::open(reply, self.params.answer_limit).await?);
+        }
+        if status == StatusCode::NOT_FOUND && in_session {
+            // The session is gone, whatever the body says, and in whoever's name.
+            return Err(failed(url, status, reply.response.headers()));
         }
         self.refused(url, reply, id).await
     }

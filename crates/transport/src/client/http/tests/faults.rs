@@ -160,6 +160,17 @@ async fn f25_r45_a_lost_session_costs_one_initialize_and_one_repetition() {
 }
 
 #[tokio::test]
+async fn r45_a_lost_session_is_one_even_where_the_404_answers_the_request() {
+    let fake = Fake::start(legacy(|s| match s.header("mcp-session-id") {
+        "s0" => status_json(404, s.error(-32600)),
+        _ => says("again")(s),
+    }));
+    let fake = fake.await;
+    assert_eq!(said(&edge(&fake)).await, "again");
+    assert_eq!((fake.count("initialize"), fake.count("tools/call")), (2, 2));
+}
+
+#[tokio::test]
 async fn f25_many_calls_that_find_out_together_open_one_session() {
     let fake = Fake::start(legacy(|s| match s.header("mcp-session-id") {
         "s0" => status(404),
