@@ -95,38 +95,49 @@ impl Driver {
         loop {
             self.link.set_connecting();
             let started = Instant::now();
-            let Some(mut error) = self.live().await else {
+            let Some(Ended { error, life }) = self.live().await else {
                 return;
             };
             if started.elapsed() >= self.params.stable_after {
                 backoff.reset();
             }
             let retry_in = backoff.next();
-            error = error.on(&self.params.name);
+            let error = error.on(&self.params.name);
             let lost = BackendEvent::Lost { error, retry_in };
-            tokio::select! {
-                ((), ()) = async { (self.events.tell(lost).await, sleep(retry_in).await) } => {}
-                () = self.stop.cancelled() => return,
+            let waiting = async {
+                self.events.tell(lost).await;
+                sleep(retry_in).await;
+            };
+            let waiting = self.stop.run_until_cancelled(waiting);
+            // What ended may still have to be helped to its end. Nobody waits for that but the
+            // next life.
+            let (waited, ()) = tokio::join!(waiting, stopped(life));
+            if waited.is_none() {
+                return;
             }
         }
     }
 
     /// One life, or two where the first question kills. `None`: the edge is closed.
-    async fn live(&mut self) -> Option<CallError> {
+    async fn live(&mut self) -> Option<Ended> {
         let asked = self.opening;
-        let error = self.live_once().await?;
+        let ended = self.live_once().await?;
         // R46: it died of `server/discover`. It may live with `initialize`.
         if asked != self.opening {
+            stopped(ended.life).await;
             return self.live_once().await;
         }
-        Some(error)
+        Some(ended)
     }
 
-    async fn live_once(&mut self) -> Option<CallError> {
+    async fn live_once(&mut self) -> Option<Ended> {
         let stop = self.stop.clone();
         let mut life = match Life::start(&self.params, self.events.clone()).await {
             Ok(life) => life,
-            Err(error) => return Some(self.down(error)),
+            Err(error) => {
+                self.link.set_down(&error, false);
+                return Some(Ended { error, life: None });
+            }
         };
         let conn = life.conn.clone();
         let served = async {
@@ -135,23 +146,23 @@ impl Driver {
                 opened = conn.handshake(&self.params, self.opening) => opened,
                 error = life.ended() => Err(error),
             };
-            let peer = match peer {
-                Ok(peer) => peer,
+            match peer {
+                Ok(peer) => self.watch(&mut life, peer).await,
                 Err(error) => {
                     self.opening = self.opening.after(error.reason);
-                    return error;
+                    error
                 }
-            };
-            self.watch(&mut life, peer).await
+            }
         };
         let Some(error) = stop.run_until_cancelled(served).await else {
             life.stop().await;
             return None;
         };
-        let error = self.down(error);
+        // A crashing child must not be started at the rate of calls: no retry for them.
+        self.link.set_down(&error, false);
         life.fail_calls(error.reason, "its process ended").await;
-        life.stop().await;
-        Some(error)
+        let life = Some(life);
+        Some(Ended { error, life })
     }
 
     /// Serves until the child ends.
@@ -188,11 +199,17 @@ impl Driver {
             ItemKind::ALL.iter().for_each(|k| self.events.changed(*k));
         }
     }
+}
 
-    fn down(&self, error: CallError) -> CallError {
-        // A crashing child must not be started at the rate of calls.
-        self.link.set_down(&error, false);
-        error
+/// A life that cannot go on. Its calls have failed; its process may not have ended.
+struct Ended {
+    error: CallError,
+    life: Option<Life>,
+}
+
+async fn stopped(life: Option<Life>) {
+    if let Some(life) = life {
+        life.stop().await;
     }
 }
 

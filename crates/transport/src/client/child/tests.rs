@@ -383,3 +383,20 @@ async fn a_lazy_child_starts_with_the_first_call() {
     assert_eq!(within(SOON, said(&edge)).await, "here");
     (edge.close)().await;
 }
+
+#[tokio::test]
+async fn a_loss_is_told_while_what_is_left_of_the_process_is_still_being_ended() {
+    let mut params = params(&format!(
+        "trap '' TERM; tool() {{ exec >&-; while :; do sleep 60; done; }}\n{LEGACY}"
+    ));
+    params.stop_timeout = SOON * 10;
+    let mut edge = child(params);
+    within(SOON, connected(&mut edge.events)).await;
+    let error = within(SOON, call(&edge)).await.unwrap_err();
+    assert_eq!(
+        (error.reason, error.sent),
+        (Reason::BackendLost, Sent::Unknown)
+    );
+    let error = within(SOON, lost(&mut edge.events)).await;
+    assert_eq!(error.detail.as_deref(), Some("closed its output"));
+}

@@ -56,3 +56,22 @@ where
         .boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn f4_f17_whatever_hangs_before_the_connection_ends_in_two_seconds() {
+        let hangs = tower::service_fn(|_: Uri| pending::<Result<(), BoxError>>());
+        let limit = Duration::from_secs(2);
+        let start = tokio::time::Instant::now();
+        let error = Timed::new(hangs, limit).oneshot(Uri::from_static("http://x/"));
+        assert!(error.await.unwrap_err().is::<TimedOut>());
+        assert_eq!(start.elapsed(), limit);
+    }
+}
