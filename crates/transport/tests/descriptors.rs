@@ -1,6 +1,10 @@
 //! F44: a process without file descriptors neither spins nor exits, and recovers.
 //!
 //! The limit holds for a whole process, so the test runs itself again under a small one.
+#![expect(
+    clippy::unwrap_used,
+    reason = "in helpers of tests, failing is the point"
+)]
 #![cfg(target_os = "linux")]
 
 use std::io::{Read, Seek};

@@ -1,4 +1,8 @@
 //! The accept loop over real sockets: what hostile, slow and silent peers get, and an orderly end.
+#![expect(
+    clippy::unwrap_used,
+    reason = "in helpers of tests, failing is the point"
+)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
