@@ -32,6 +32,7 @@ mod modern;
 mod process;
 mod raw;
 mod router;
+mod scene;
 mod sse;
 mod stdio;
 
@@ -48,6 +49,7 @@ pub use self::modern::{ModernClient, modern_params};
 pub use self::process::{Usage, alive, descendants, signal, usage};
 pub use self::raw::exchange;
 pub use self::router::{Router, RouterBuilder};
+pub use self::scene::{Scene, text};
 pub use self::sse::{SseEvent, SseReader};
 pub use self::stdio::StdioRouter;
 
