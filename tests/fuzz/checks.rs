@@ -9,7 +9,7 @@ use mcp_router_protocol::jsonrpc::{join, notification_parts, request_parts, resp
 use serde_json::value::RawValue;
 
 /// A message is refused with one of two codes, or comes out as it went in.
-pub fn envelope(data: &[u8]) {
+pub(crate) fn envelope(data: &[u8]) {
     let bytes = Bytes::copy_from_slice(data);
     let message = match Message::parse(&bytes) {
         Ok(message) => message,

@@ -50,8 +50,9 @@ mod tests {
     fn clones_are_one_trail_and_the_default_keeps_nothing() {
         let trail = Trail::recording();
         let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
-        trail.clone().visit(&a);
-        trail.clone().visit(&b);
+        let clone = trail.clone();
+        clone.visit(&a);
+        clone.visit(&b);
         assert_eq!(trail.last(), (Some(b), 2));
         let none = Trail::default();
         none.visit(&a);
