@@ -2,6 +2,7 @@
 
 mod bodies;
 mod gate;
+mod hostile;
 mod legacy;
 mod modern;
 mod sse;
