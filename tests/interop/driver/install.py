@@ -11,16 +11,37 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from functools import wraps
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
 CACHE = HERE / ".cache"
-PYTHON_SETS = ("current", "mcp-1.6.0", "mcp-1.9.4", "mcp-1.14.1")
 INSTALL_SECONDS = 600
+_one_at_a_time = threading.Lock()
 
 
 class Missing(Exception):
     """A peer that cannot be had on this machine, and why."""
+
+
+def once(install):
+    """Remembers what an installation gave, also that it failed, and never runs two at a time."""
+    known = {}
+
+    @wraps(install)
+    def wrapper(*key):
+        with _one_at_a_time:
+            if key not in known:
+                try:
+                    known[key] = install(*key)
+                except Missing as missing:
+                    known[key] = missing
+        if isinstance(known[key], Missing):
+            raise known[key]
+        return known[key]
+
+    return wrapper
 
 
 def _digest(*files):
@@ -42,6 +63,7 @@ def _run(what, command, cwd=None):
         raise Missing(f"{what}: {said[-1] if said else 'failed'}")
 
 
+@once
 def python(name):
     """The interpreter of a virtual environment that holds `requirements-NAME.txt`."""
     requirements = HERE / f"requirements-{name}.txt"
@@ -57,6 +79,7 @@ def python(name):
     return str(interpreter)
 
 
+@once
 def node():
     """The folder with `node_modules` and our client scripts, and a Node that all of them accept."""
     npm = shutil.which("npm")

@@ -10,6 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from . import clients, install, kits, process
@@ -23,22 +24,30 @@ FEW = 2
 
 
 class Report:
-    """One line a case and the total."""
+    """One line a case and the total. Clients run side by side, so each has its own until it is done."""
 
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
+        self.lines = []
 
     def ok(self, case):
         self.passed += 1
-        print(f"ok   {case}", flush=True)
+        self.lines.append(f"ok   {case}")
 
     def fail(self, case, why):
         self.failed += 1
-        print(f"FAIL {case}\n       {why}", flush=True)
+        self.lines.append(f"FAIL {case}\n       {why}")
 
     def skip(self, case, why):
         self.skipped += 1
-        print(f"skip {case}: {why}", flush=True)
+        self.lines.append(f"skip {case}: {why}")
+
+    def add(self, other):
+        """Takes over what `other` holds, and prints it."""
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        print("\n".join(other.lines), flush=True)
 
 
 class Target:
@@ -110,15 +119,32 @@ def run_cases(report, client, binaries, target, groups, version=None):
             judge(report, case, negotiated, answers[case])
 
 
+def side_by_side(report, options, work):
+    """Runs `work(client, own_report)` for every chosen client, a few at a time, and prints as they end."""
+
+    def one(client):
+        own, started = Report(), time.monotonic()
+        work(client, own)
+        own.lines.append(f"     {client.name}: {time.monotonic() - started:.1f} s")
+        return own
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for done in as_completed([pool.submit(one, client) for client in chosen_clients(options)]):
+            report.add(done.result())
+
+
 def direct(report, options, fleet):
     """Clients straight at the servers: what fails here is a peer, not the router."""
-    for client in chosen_clients(options):
+
+    def work(client, own):
         for backend in fleet.backends:
             if backend.transport != client.transport or client.era not in backend.eras:
                 continue
             target = Target(client.transport, backend.endpoint, backend.command)
             case = f"{client.name} -> {backend.name}"
-            run_cases(report, client, options.binaries, target, {case: backend.kit(Names())})
+            run_cases(own, client, options.binaries, target, {case: backend.kit(Names())})
+
+    side_by_side(report, options, work)
 
 
 def write_config(fleet, work):
@@ -175,20 +201,25 @@ def routed(report, options, fleet, work):
         "sse": Target("sse", url=f"http://{address}/sse"),
         "stdio": Target("stdio", command=[str(options.binaries / "mcp-router-stdio"), "--config", str(config)]),
     }
-    for client in chosen_clients(options):
+
+    def work(client, own):
         groups = {f"{client.name} -> router": kits.router(names)(Names())}
         for backend in fleet.backends[:FEW] if client.few else fleet.backends:
             groups[f"{client.name} -> router -> {backend.name}"] = backend.kit(Names(backend.name))
         for name, why in fleet.missing.items():
-            report.skip(f"{client.name} -> router -> {name}", why)
-        run_cases(report, client, options.binaries, targets[client.transport], groups, client.version)
+            own.skip(f"{client.name} -> router -> {name}", why)
+        run_cases(own, client, options.binaries, targets[client.transport], groups, client.version)
+
+    side_by_side(report, options, work)
+    last = Report()
     if not options.client or options.client == "none":
-        commands(report, options, fleet, config)
+        commands(last, options, fleet, config)
     code = router.stop()
     if code == 0:
-        report.ok("the router stops when told to")
+        last.ok("the router stops when told to")
     else:
-        report.fail("the router stops when told to", f"exit code {code}: {router.said()}")
+        last.fail("the router stops when told to", f"exit code {code}: {router.said()}")
+    report.add(last)
 
 
 def commands(report, options, fleet, config):
@@ -226,6 +257,7 @@ def parse(arguments):
     parser.add_argument("--direct", action="store_true", help="leave the router out: prove the peers")
     parser.add_argument("--client", help="only clients whose name matches this pattern")
     parser.add_argument("--backend", help="only backends whose name matches this pattern")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="clients at a time")
     parser.add_argument("--keep", action="store_true", help="keep logs and configuration")
     options = parser.parse_args(arguments)
     options.binaries = options.binaries.resolve()
@@ -245,7 +277,8 @@ def main(arguments):
             print(f"left out: {name}: {why}", flush=True)
         (direct(report, options, fleet) if options.direct else routed(report, options, fleet, work))
     except process.Failed as failed:
-        report.fail("the suite starts", failed)
+        report.failed += 1
+        print(f"FAIL the suite starts\n       {failed}", flush=True)
     finally:
         fleet.stop()
         if options.keep or report.failed:
