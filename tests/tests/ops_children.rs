@@ -39,14 +39,6 @@ async fn well(router: &Router) {
     assert_eq!(answer["result"]["content"][0]["text"], "2", "{answer}");
 }
 
-async fn until_healthy(router: &Router, name: &str) {
-    let what = format!("{name} is healthy");
-    until(&what, async || {
-        router.backend(name).await["healthy"] == true
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn f26_f02_a_child_that_dies_in_a_call_fails_it_at_once_and_comes_back() {
     let log = ChildLog::new();
@@ -72,7 +64,7 @@ async fn f26_f02_a_child_that_dies_in_a_call_fails_it_at_once_and_comes_back() {
     well(&router).await;
     // Another process, and the call was not sent to it.
     log.wait_for_events("started", 2).await;
-    until_healthy(&router, "odd").await;
+    router.until_healthy("odd").await;
     assert_eq!(log.received("tools/call").len(), 1, "r43: sent twice");
 }
 
@@ -95,7 +87,7 @@ async fn f02_a_child_killed_in_a_call_fails_every_call_on_it_and_no_other() {
         assert_eq!(failure(answer)["sent"], "unknown", "{answer}");
     }
     well(&router).await;
-    until_healthy(&router, "odd").await;
+    router.until_healthy("odd").await;
     let answer = client.call("odd.add", json!({"a": 1, "b": 2})).await;
     assert_eq!(answer["result"]["content"][0]["text"], "3", "{answer}");
 }
@@ -119,10 +111,7 @@ async fn f27_a_child_that_dies_at_its_start_is_restarted_ever_more_rarely() {
     let starts = log.events("started").len();
     assert!(starts <= 8, "{starts} starts");
     let answer = router.modern().call("odd.add", json!({})).await;
-    assert_eq!(
-        answer["error"]["code"], -32602,
-        "it never listed a tool: {answer}"
-    );
+    assert_eq!(failure(&answer)["sent"], "no", "{answer}");
     well(&router).await;
 }
 
@@ -193,7 +182,7 @@ async fn f30_a_child_that_stops_reading_times_out_is_restarted_and_hurts_nobody(
     }
     assert!(last["result"]["isError"] == true, "{last}");
     log.wait_for_events("started", 2).await;
-    until_healthy(&router, "odd").await;
+    router.until_healthy("odd").await;
     well(&router).await;
 }
 
@@ -224,7 +213,7 @@ async fn f32_r47_grandchildren_go_with_their_parent_crash_after_crash() {
     let habits = ["--habit", "grandchild", "--habit", "exit-mid-call"];
     let mut router = start(&log, &habits).await;
     for crash in 1..=3 {
-        until_healthy(&router, "odd").await;
+        router.until_healthy("odd").await;
         log.wait_for_events("grandchild", crash).await;
         let answer = router.modern().call("odd.echo", json!({})).await;
         assert_eq!(failure(&answer)["reason"], "backend_lost", "{answer}");
@@ -291,7 +280,7 @@ async fn a_child_gets_a_clean_environment_and_its_arguments_without_a_shell() {
         .start()
         .await;
     router.until_ready().await;
-    until_healthy(&router, "odd").await;
+    router.until_healthy("odd").await;
 
     let seen = std::fs::read_to_string(&dump).expect("the child ran");
     assert!(seen.contains("OWN=given-to-the-child\n"), "{seen}");
@@ -339,7 +328,7 @@ async fn r46_every_kind_of_child_is_recognized() {
     let entries: String = entries.collect();
     let router = Router::start(&format!("backends:\n{entries}")).await;
     for (name, _, revision) in kinds {
-        until_healthy(&router, name).await;
+        router.until_healthy(name).await;
         let protocol = router.backend(name).await["protocol"].to_string();
         assert!(protocol.contains(revision), "{name}: {protocol}");
         assert!(protocol.contains("stdio"), "{name}: {protocol}");

@@ -10,6 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use super::binary::binary;
+use super::children::until;
 use super::client::{HttpClient, Reply};
 use super::legacy::LegacySession;
 use super::logs::Logs;
@@ -259,6 +260,24 @@ impl Router {
         found
             .cloned()
             .unwrap_or_else(|| panic!("no backend {name} in {answer}"))
+    }
+
+    /// Waits until `list_backends` shows this backend as healthy.
+    ///
+    /// # Panics
+    /// If it does not within 30 s.
+    pub async fn until_healthy(&self, name: &str) {
+        let what = format!("{name} is healthy");
+        until(&what, async || self.backend(name).await["healthy"] == true).await;
+    }
+
+    /// Waits until `list_backends` shows this backend as not healthy.
+    ///
+    /// # Panics
+    /// If it does not within 30 s.
+    pub async fn until_down(&self, name: &str) {
+        let what = format!("{name} is down");
+        until(&what, async || self.backend(name).await["healthy"] == false).await;
     }
 
     /// Replaces the configuration file, as an editor does: beside it, then by renaming.
