@@ -13,7 +13,8 @@ use mcp_router_protocol::{ItemKind, Method, RawJson, Revision};
 use mcp_router_service::{
     BackendInfo, CallError, McpRequest, McpResponse, Outcome, Reason, Scope, Sent,
 };
-use tokio::sync::Mutex;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +56,8 @@ pub(super) struct Session {
     reopening: Mutex<()>,
     /// Calls that other streams than their own may bring something for.
     pub(super) mux: Arc<Mux>,
+    /// Told when there is another upstream session.
+    renewed: Notify,
     closed: CancellationToken,
 }
 
@@ -94,6 +97,7 @@ impl Session {
                 current: ArcSwap::from_pointee(current),
                 reopening: Mutex::new(()),
                 mux: Arc::new(mux),
+                renewed: Notify::new(),
                 closed: CancellationToken::new(),
             }
         });
@@ -107,6 +111,11 @@ impl Session {
     /// Cancelled once the session is closed.
     pub(super) fn closed(&self) -> &CancellationToken {
         &self.closed
+    }
+
+    /// Resolves when another upstream session is opened; streams of the old one bring nothing.
+    pub(super) fn renewed(&self) -> Notified<'_> {
+        self.renewed.notified()
     }
 
     /// Whether the backend gave the session an id: it is stateful then.
@@ -217,17 +226,22 @@ impl Session {
         let (next, _) = opened.inspect_err(|_| edge.link.wake())?;
         tracing::info!(backend = %edge.params.name, "upstream session was gone; opened a new one");
         self.current.store(Arc::new(next));
+        self.renewed.notify_waiters();
         // A server that forgot its sessions may have forgotten more.
         ItemKind::ALL.iter().for_each(|k| edge.events.changed(*k));
         Ok(self.current.load_full())
     }
 
-    /// Opens a new upstream session if the present one is no longer known there.
+    /// Opens a new upstream session in place of the one with these headers, unless that has been
+    /// done.
     ///
     /// # Errors
     /// If none can be opened.
-    pub(super) async fn renew(&self, edge: &Arc<Edge>) -> Result<(), Failed> {
+    pub(super) async fn renew(&self, edge: &Arc<Edge>, gone: &HeaderMap) -> Result<(), Failed> {
         let current = self.current.load_full();
+        if current.id.as_ref() != gone.get(SESSION_ID) {
+            return Ok(());
+        }
         self.reopen(edge, &current).await.map(drop)
     }
 

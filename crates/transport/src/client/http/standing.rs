@@ -33,7 +33,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(super) async fn attend_peer(edge: &Arc<Edge>, peer: &Arc<Peer>) -> CallError {
     match &peer.lane {
         None => listen(edge, peer).await,
-        Some(Lane::Session(session)) => hear(edge, session).await,
+        Some(Lane::Session(session)) => hear(edge, session, true).await,
         Some(Lane::Channel(channel)) => {
             channel.lost().await;
             CallError::new(Reason::BackendLost, mcp_router_service::Sent::Unknown)
@@ -58,7 +58,7 @@ pub(super) fn attend(edge: &Arc<Edge>, lane: &Lane, client: &mcp_router_service:
             let mut backoff = Backoff::new(BackoffParams::default());
             loop {
                 // The backend is away. Calls say so themselves.
-                drop(hear(&edge, &session).await);
+                drop(hear(&edge, &session, false).await);
                 sleep(backoff.next()).await;
             }
         };
@@ -66,22 +66,25 @@ pub(super) fn attend(edge: &Arc<Edge>, lane: &Lane, client: &mcp_router_service:
     });
 }
 
-/// The GET stream of a legacy session.
-async fn hear(edge: &Arc<Edge>, session: &Arc<Session>) -> CallError {
+/// The GET stream of a legacy session. What the router's own one may have missed counts as
+/// changed; did every client's, a server that ends streams often would be listed all the time.
+async fn hear(edge: &Arc<Edge>, session: &Arc<Session>, own: bool) -> CallError {
     let backend = &edge.params.name;
     let mut pace = Pace::new();
     let mut worked = false;
     let mut last_id: Option<HeaderValue> = None;
     loop {
+        let renewed = session.renewed();
         let mut headers = session.headers();
         headers.extend(last_id.take().map(|id| (LAST_EVENT_ID, id)));
-        match edge.get(session.url(), headers).await {
+        match edge.get(session.url(), headers.clone()).await {
             Ok(mut messages) => {
-                if std::mem::replace(&mut worked, true) {
+                if std::mem::replace(&mut worked, true) && own {
                     all_changed(edge);
                 }
-                while let Ok(Some(message)) = messages.next().await {
-                    session.mux.dispatch(message);
+                tokio::select! {
+                    () = take_all(&mut messages, session) => {}
+                    () = renewed => continue,
                 }
                 pace.at_least(messages.retry());
                 let id = messages.last_id().cloned();
@@ -89,9 +92,10 @@ async fn hear(edge: &Arc<Edge>, session: &Arc<Session>) -> CallError {
             }
             Err(failed) if failed.status == Some(StatusCode::NOT_FOUND) && worked => {
                 worked = false;
-                if let Err(failed) = session.renew(edge).await {
+                if let Err(failed) = session.renew(edge, &headers).await {
                     return failed.error;
                 }
+                continue;
             }
             // It was welcome a moment ago: something else may have taken the backend's place.
             Err(failed) if unwelcome(&failed) && worked => return failed.error,
@@ -104,6 +108,13 @@ async fn hear(edge: &Arc<Edge>, session: &Arc<Session>) -> CallError {
             Err(failed) => tracing::debug!(%backend, error = %failed.error, "no stream this time"),
         }
         pace.wait().await;
+    }
+}
+
+async fn take_all(messages: &mut Messages, session: &Session) {
+    // How it ended makes no difference.
+    while let Ok(Some(message)) = messages.next().await {
+        session.mux.dispatch(message);
     }
 }
 
@@ -154,8 +165,7 @@ async fn told(edge: &Arc<Edge>, mut messages: Messages) -> Told {
             Message::Notification {
                 method: Method::SubscriptionsAcknowledged,
                 ..
-            } => {
-            }
+            } => {}
             Message::Notification { method, params } => {
                 edge.events.notification(method, params, Scope::Shared);
             }

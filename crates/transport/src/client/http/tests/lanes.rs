@@ -206,8 +206,12 @@ async fn r22_progress_on_the_sessions_own_stream_reaches_its_call() {
         r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":1}}}}"#
     );
     to_router.send(event(&told)).unwrap();
-    let McpResponse::Stream(mut stream) = within(call).await.unwrap().unwrap() else { panic!() };
-    let Some(Ok(Event::Notification { method, .. })) = stream.next().await else { panic!() };
+    let McpResponse::Stream(mut stream) = within(call).await.unwrap().unwrap() else {
+        panic!()
+    };
+    let Some(Ok(Event::Notification { method, .. })) = stream.next().await else {
+        panic!()
+    };
     assert_eq!(method, Method::Progress);
     a.close().await;
 }

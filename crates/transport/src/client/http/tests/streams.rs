@@ -205,6 +205,34 @@ async fn list_changes_come_over_the_get_stream_of_a_legacy_backend() {
 }
 
 #[tokio::test]
+async fn r45_the_get_stream_follows_a_session_that_was_opened_again() {
+    let inner = legacy(|s| match s.header("mcp-session-id") {
+        "s0" => status(404),
+        _ => says("x")(s),
+    });
+    let streams: Arc<Streams> = Arc::default();
+    let kept = streams.clone();
+    let fake = Fake::start(move |seen| match seen.method.as_str() {
+        "GET" => {
+            let (sender, reply) = open_stream();
+            kept.lock().unwrap().push(sender);
+            reply
+        }
+        _ => inner(seen),
+    });
+    let fake = fake.await;
+    let edge = edge(&fake);
+    let on = |id: &'static str| {
+        fake.until(move |s| s.method == "GET" && s.header("mcp-session-id") == id)
+    };
+    within(on("s0")).await;
+    assert_eq!(said(&edge).await, "x");
+    within(on("s1")).await;
+    let old = streams.lock().unwrap()[0].clone();
+    within(old.closed()).await;
+}
+
+#[tokio::test]
 async fn list_changes_come_over_the_listen_stream_of_a_modern_backend() {
     let streams: Arc<Streams> = Arc::default();
     let kept = streams.clone();
