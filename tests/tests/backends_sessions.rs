@@ -50,7 +50,8 @@ async fn r45_f25_a_forgotten_session_is_opened_again_once_and_the_call_sent_once
         .await;
     assert_eq!(executed(&answer), "executed 1 times", "{answer}");
     assert_eq!(fixture.log().executions("shared"), 1);
-    assert_eq!(router.backend("a").await["healthy"], true);
+    // A listing in the background may have met two losses in a row, and is repeated.
+    router.until_healthy("a").await;
 }
 
 #[tokio::test]
