@@ -2,7 +2,7 @@
 //!
 //! A backend may speak any of five revisions over any of three transports, may be down, may come
 //! back as something else. Were that visible beyond its edge, every layer would have to ask. So an
-//! edge finds out by itself what it talks to ([`http`] by asking, [`child`] likewise over the
+//! edge finds out by itself what it talks to ([`http`](http()) by asking, [`child`](child()) likewise over the
 //! pipe), remembers it, heals itself for ever, and tells how it goes by events.
 //!
 //! What an edge hands to the router:

@@ -4,8 +4,8 @@
 //! question, die in the middle of a call, stop reading, ignore being asked to end, or leave
 //! children of its own behind. None of this may reach another backend, or outlive the router.
 //!
-//! One task drives each child through its lives ([`Life`]): start, handshake, watch, end, wait,
-//! again. Calls share the process ([`conn`]).
+//! One task drives each child through its lives (`Life`): start, handshake, watch, end, wait,
+//! again. Calls share the process (`conn`).
 
 mod conn;
 mod life;

@@ -188,3 +188,26 @@ async fn closing_ends_the_upstream_session() {
         assert_eq!(delete.header("mcp-session-id"), "s0");
     }
 }
+
+#[tokio::test]
+async fn f20_a_connection_is_used_again_but_not_after_its_idle_time() {
+    let fake = Fake::start(modern(says("x"))).await;
+    let mut params = params(&format!("{}/mcp", fake.url));
+    assert_eq!(
+        params.idle_timeout,
+        Duration::from_secs(4),
+        "servers close at 5 s"
+    );
+    params.idle_timeout = Duration::from_millis(100);
+    let edge = http(params);
+    assert_eq!(said(&edge).await, "x");
+    // Nothing happens that could be waited for: that is the point.
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    assert_eq!(said(&edge).await, "x");
+    assert_eq!(said(&edge).await, "x");
+    let seen = fake.seen();
+    let calls = seen.iter().filter(|s| s.rpc() == "tools/call");
+    let used: Vec<usize> = calls.map(|s| s.connection).collect();
+    assert_ne!(used[0], used[1]);
+    assert_eq!(used[1], used[2]);
+}
