@@ -58,6 +58,7 @@ impl Gate {
         check_host: bool,
     ) -> Result<Option<HeaderValue>, Refusal> {
         self.small(head)?;
+        framed(head)?;
         if matches!(head.method, Method::CONNECT | Method::TRACE) {
             return Err(Box::new(reply::not_allowed("POST, GET, DELETE")));
         }
@@ -139,6 +140,20 @@ impl Gate {
             }
             HostRule::Below(domain) => name.ends_with(domain),
         })
+    }
+}
+
+/// B12. What two transfer codings mean together, servers disagree upon: hyper acts on the last one
+/// alone. Whoever does not know where a body ends must not serve what comes behind it.
+fn framed(head: &Parts) -> Result<(), Refusal> {
+    let mut all = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (all.next(), all.next()) {
+        (None, _) => Ok(()),
+        (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => {
+            let text = "Transfer-Encoding can be `chunked`, once";
+            refuse(StatusCode::BAD_REQUEST, text)
+        }
     }
 }
 

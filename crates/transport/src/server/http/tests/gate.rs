@@ -51,6 +51,26 @@ async fn r49_b15_b16_foreign_origins_and_hosts_are_403_on_every_path() {
 }
 
 #[tokio::test]
+async fn b12_more_than_one_transfer_coding_is_400() {
+    let edge = edge();
+    let ping = request("1", "ping", "{}");
+    let chunked = ("transfer-encoding", "chunked");
+    for codings in [
+        vec![chunked, chunked],
+        vec![("transfer-encoding", "chunked, chunked")],
+        vec![("transfer-encoding", "gzip, chunked")],
+        vec![("transfer-encoding", "identity")],
+    ] {
+        let answer = edge.post(&codings, &ping).await;
+        assert_eq!(answer.status, 400, "{codings:?}");
+        assert_eq!(answer.headers["connection"], "close", "{codings:?}");
+    }
+    // 400 for the missing session: it was read.
+    let once = edge.post(&[("transfer-encoding", "Chunked")], &ping).await;
+    assert!(!once.headers.contains_key("connection"), "{}", once.text);
+}
+
+#[tokio::test]
 async fn b16_b38_hosts_that_are_missing_doubled_or_differ_are_400() {
     let edge = edge();
     let ping = request("1", "ping", "{}");
