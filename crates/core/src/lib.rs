@@ -13,7 +13,7 @@
 //! * [`Backend`] is a name, a namespace and any `Service<McpRequest>`; where it comes from (a
 //!   socket, a child process, this process) is its maker's business.
 //! * A supervisor task a backend lists everything it offers, again whenever it says that a list
-//!   changed, and publishes; [`catalogue`] merges what all published into the next snapshot.
+//!   changed, and publishes; the catalogue merges what all published into the next snapshot.
 //! * A request takes one snapshot at its start and keeps it to its end. Calls go to the owner of
 //!   the exposed name by exact look-up; lists, discovery, change streams and management tools are
 //!   answered here.
