@@ -71,8 +71,22 @@ async def complete(ref, argument, *context):
     return types.Completion(values=names)
 
 
+def outlive_sessions(server):
+    """In 1.9.4 the end of one session can raise in its task and take all the others along."""
+    run = server.run
+
+    async def guarded(*arguments, **options):
+        try:
+            await run(*arguments, **options)
+        except Exception as error:
+            print(f"a session ended in its own way: {error!r}", file=sys.stderr, flush=True)
+
+    server.run = guarded
+
+
 async def serve(server, listener):
     manager = getattr(kit, "_session_manager", None)
+    outlive_sessions(kit._mcp_server)
     if manager is None:
         await server.serve(sockets=[listener])
     else:
