@@ -489,7 +489,8 @@ mod tests {
             set_members(&raw("{ }"), &[("q", Some(b"1"))])
                 .unwrap()
                 .as_str(),
-            r#"{"q":1}"#
+            r#"{"q":1 }"#,
+            "blanks stay too"
         );
     }
 
