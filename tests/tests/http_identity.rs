@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use http::Method;
 use mcp_router_tests::fixture::{Era, Fixture, MODERN};
-use mcp_router_tests::harness::{LegacySession, ModernClient, Router, Scene, text};
+use mcp_router_tests::harness::{
+    ChildLog, LegacySession, ModernClient, Router, Scene, child_entry, text,
+};
 use serde_json::{Value, json};
 
 /// Ids as clients write them.
@@ -243,6 +245,53 @@ const FOREIGN: [(&str, &str); 16] = [
     ("last-event-id", "sEcReT"),
 ];
 
+/// Calls `a.echo` in both eras and reads a resource, each request with all of [`FOREIGN`] on it.
+async fn ask_with_foreign_headers(router: &Router) {
+    let foreign = FOREIGN
+        .iter()
+        .fold(router.client(), |client, (name, value)| {
+            client.with(name, value)
+        });
+    let session = LegacySession::open_with(foreign.clone(), "2025-11-25", json!({})).await;
+    let answer = session.call("a.echo", json!({"text": "legacy"})).await;
+    assert_eq!(text(&answer), "legacy", "{answer}");
+    let mut request = router.modern().prepare(
+        "tools/call",
+        json!({"name": "a.echo", "arguments": {"text": "modern"}}),
+    );
+    let headers = foreign.request(Method::GET, "/", "");
+    for (name, value) in headers.headers() {
+        request.headers_mut().entry(name).or_insert(value.clone());
+    }
+    let answer = router.client().send(request).await.json();
+    assert_eq!(text(&answer), "modern", "{answer}");
+    session
+        .request("resources/read", json!({"uri": "a+memo://hello"}))
+        .await;
+    session.close().await;
+}
+
+#[tokio::test]
+async fn r50_no_header_of_a_client_reaches_a_child() {
+    for era in ["legacy", "modern"] {
+        let log = ChildLog::new();
+        let kid = child_entry("a", &["--era", era, "--log-file", &log.path()]);
+        let router = Router::start(&format!("backends:\n{kid}")).await;
+        router.until_ready().await;
+        router.until_healthy("a").await;
+        ask_with_foreign_headers(&router).await;
+
+        // Its stdin is written down message by message, so that nothing can hide.
+        assert_eq!(log.received("tools/call").len(), 2);
+        assert_eq!(log.received("resources/read").len(), 1);
+        let received = std::fs::read_to_string(log.path()).expect("the child ran");
+        for text in [received, router.logs().text()] {
+            let leaked = text.contains("sEcReT") || text.contains("10.9.8.7");
+            assert!(!leaked, "{era}: {text}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn r50_b19_no_header_of_a_client_reaches_a_backend_and_its_own_credential_does() {
     for era in [Era::Legacy, Era::Modern] {
@@ -253,30 +302,7 @@ async fn r50_b19_no_header_of_a_client_reaches_a_backend_and_its_own_credential_
         );
         let router = Router::start(&file).await;
         router.until_ready().await;
-        let foreign = |mut client: mcp_router_tests::harness::HttpClient| {
-            for (name, value) in FOREIGN {
-                client = client.with(name, value);
-            }
-            client
-        };
-        let session =
-            LegacySession::open_with(foreign(router.client()), "2025-11-25", json!({})).await;
-        let answer = session.call("a.echo", json!({"text": "legacy"})).await;
-        assert_eq!(text(&answer), "legacy", "{answer}");
-        let mut request = router.modern().prepare(
-            "tools/call",
-            json!({"name": "a.echo", "arguments": {"text": "modern"}}),
-        );
-        let headers = foreign(router.client()).request(Method::GET, "/", "");
-        for (name, value) in headers.headers() {
-            request.headers_mut().entry(name).or_insert(value.clone());
-        }
-        let answer = router.client().send(request).await.json();
-        assert_eq!(text(&answer), "modern", "{answer}");
-        session
-            .request("resources/read", json!({"uri": "a+memo://hello"}))
-            .await;
-        session.close().await;
+        ask_with_foreign_headers(&router).await;
 
         let log = backend.log();
         assert_eq!(log.count("tools/call"), 2);
