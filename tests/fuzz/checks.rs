@@ -30,7 +30,10 @@ pub(crate) fn envelope(data: &[u8]) {
     for member in ["id", "params", "result", "error"] {
         let (old, new) = (before.get(member), after.get(member));
         let null_id = member == "id" && old.is_some_and(|id| id.get() == "null");
-        assert!(null_id || old.map(|v| v.get()) == new.map(|v| v.get()), "{member} changed");
+        assert!(
+            null_id || old.map(|v| v.get()) == new.map(|v| v.get()),
+            "{member} changed"
+        );
     }
     payload_is_untouched(data, &message);
 }
@@ -47,10 +50,17 @@ fn payload_is_untouched(data: &[u8], message: &Message) {
         Message::Request { params, .. } | Message::Notification { params, .. } => {
             params.json().map(|p| p.bytes().clone())
         }
-        Message::Response { answer: Ok(result), .. } => Some(result.bytes().clone()),
-        Message::Response { answer: Err(error), .. } => Some(error.raw().bytes().clone()),
+        Message::Response {
+            answer: Ok(result), ..
+        } => Some(result.bytes().clone()),
+        Message::Response {
+            answer: Err(error), ..
+        } => Some(error.raw().bytes().clone()),
     };
     if let Some(payload) = payload.filter(|p| !p.is_empty()) {
-        assert!(data.windows(payload.len()).any(|w| w == payload), "payload was rewritten");
+        assert!(
+            data.windows(payload.len()).any(|w| w == payload),
+            "payload was rewritten"
+        );
     }
 }
