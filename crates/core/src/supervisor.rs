@@ -241,6 +241,7 @@ fn describe(service: McpService) -> impl Stream<Item = BackendEvent> + Send + Un
                 capabilities: result.get("capabilities"),
                 server_info: None,
                 instructions: result.get_str("instructions"),
+                stateful: false,
                 hop: "in process".into(),
             },
             // No description: everything is asked for, and what is unknown is empty.

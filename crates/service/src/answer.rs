@@ -15,6 +15,8 @@ pub enum Class {
     Success,
     /// It does not work: no connection, timeout, 5xx, no MCP.
     Failure,
+    /// It asks for fewer calls (429): no failure in a run of failures, one in a rate of them.
+    Throttled,
     /// Says nothing: the router's own refusal, another 4xx.
     Neutral,
 }
@@ -44,7 +46,8 @@ impl Classify for CallError {
             | Reason::Overloaded
             | Reason::Draining
             | Reason::Internal => Class::Neutral,
-            Reason::BackendStatus if self.sent == Sent::RejectedUnexecuted => Class::Neutral,
+            _ if self.status == Some(429) => Class::Throttled,
+            _ if self.status.is_some_and(|s| (400..500).contains(&s)) => Class::Neutral,
             _ => Class::Failure,
         }
     }

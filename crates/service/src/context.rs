@@ -1,10 +1,11 @@
 //! What is known about a request beside its method and parameters.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcp_router_protocol::{BackendName, RawJson};
 
-use crate::{Deadline, Session, Trail};
+use crate::{Deadline, Repeat, Session, Trail};
 
 /// On whose behalf a request is made. Without authentication everybody is the same one.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
@@ -69,6 +70,10 @@ pub struct RequestContext {
     pub log_level: Option<Arc<str>>,
     /// Set in later rounds of a call that needed input.
     pub pin: Option<Pin>,
+    /// Whether and where the call may be made again when it fails.
+    pub repeat: Repeat,
+    /// The time of one attempt, where the operator sets one for this tool.
+    pub attempt: Option<Duration>,
     /// Which backends the call was given to, for its log line.
     pub trail: Trail,
 }

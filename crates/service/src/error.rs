@@ -88,6 +88,8 @@ pub struct CallError {
     pub backend: Option<BackendName>,
     /// When to try again, if the backend or breaker said so.
     pub retry_after: Option<Duration>,
+    /// The HTTP status, if one stood in the answer's place.
+    pub status: Option<u16>,
     /// More about it: `after 30 s`, `HTTP 502`.
     pub detail: Option<String>,
     /// The cause, for logs.
@@ -103,6 +105,7 @@ impl CallError {
             sent,
             backend: None,
             retry_after: None,
+            status: None,
             detail: None,
             source: None,
         }
@@ -134,6 +137,13 @@ impl CallError {
     pub const fn retry_after(mut self, after: Option<Duration>) -> Self {
         self.retry_after = after;
         self
+    }
+
+    /// Keeps the HTTP status that stood in the answer's place, and names it in the text.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self.detail(format!("HTTP {status}"))
     }
 
     /// What the client gets: for `tools/call` a tool result with `isError`, so that the model
@@ -206,10 +216,18 @@ impl fmt::Display for CallError {
             (Some(detail), _) => write!(f, " ({detail})")?,
             (None, _) => {}
         }
+        let next = match self.reason {
+            Reason::CircuitOpen => "trial",
+            _ => "try",
+        };
         if let Some(after) = self.retry_after {
-            write!(f, ", next try in {} s", after.as_secs().max(1))?;
+            // Rounded up: who comes back after so many seconds does not come too early.
+            let seconds = after.as_millis().div_ceil(1000).max(1);
+            write!(f, ", next {next} in {seconds} s")?;
         }
         f.write_str(match self.sent {
+            // An open circuit says by itself that nothing was sent.
+            _ if self.reason == Reason::CircuitOpen => ".",
             Sent::Unknown => "; the call may have run.",
             Sent::No | Sent::RejectedUnexecuted => "; the call did not run.",
         })
@@ -245,6 +263,17 @@ mod tests {
         assert_eq!(
             result.as_str(),
             r#"{"content":[{"type":"text","text":"Backend 'search' timed out after 30 s; the call may have run."}],"isError":true,"_meta":{"mcp-router/failure":{"backend":"search","reason":"timeout","sent":"unknown","retryable":false}}}"#
+        );
+    }
+
+    #[test]
+    fn an_open_circuit_says_when_the_next_trial_is() {
+        let error = CallError::new(Reason::CircuitOpen, Sent::No)
+            .on(&"search".parse().unwrap())
+            .retry_after(Some(Duration::from_millis(41_200)));
+        assert_eq!(
+            error.to_string(),
+            "Backend 'search' is unavailable: circuit open, next trial in 42 s."
         );
     }
 

@@ -26,6 +26,9 @@ pub struct BackendInfo {
     pub server_info: Option<RawJson>,
     /// What it tells models about itself.
     pub instructions: Option<String>,
+    /// Whether it may remember something of a client from one call to the next, so that the
+    /// calls of one client session belong on one replica.
+    pub stateful: bool,
     /// Revision and transport of this hop, for people: `2025-11-25 streamable_http`.
     pub hop: String,
 }

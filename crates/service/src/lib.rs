@@ -34,6 +34,7 @@ mod context;
 mod deadline;
 mod error;
 mod event;
+mod repeat;
 pub mod seal;
 mod session;
 mod trail;
@@ -43,6 +44,7 @@ pub use context::{ClientProfile, Pin, Principal, RequestContext};
 pub use deadline::{Deadline, HARD_CAP, Pause};
 pub use error::{CallError, Reason, Sent};
 pub use event::{BackendEvent, BackendInfo, EventStream, Scope};
+pub use repeat::{Repeat, RepeatAfter};
 pub use session::{OUTBOX_CAPACITY, Outbox, Session, SessionId};
 pub use trail::Trail;
 

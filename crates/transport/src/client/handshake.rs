@@ -88,6 +88,7 @@ pub(crate) fn read_discover(answer: &Answer, transport: &str) -> Probed {
                 capabilities: Some(capabilities),
                 server_info: result.get("_meta").and_then(|m| m.get(meta::SERVER_INFO)),
                 instructions: result.get_str("instructions"),
+                stateful: false,
                 hop,
             };
             (versions, info)
@@ -140,6 +141,8 @@ pub(crate) fn read_initialize(
         capabilities: result.get("capabilities").filter(RawJson::is_object),
         server_info: result.get("serverInfo"),
         instructions: result.get_str("instructions"),
+        // What a session of an older revision holds, nobody can see from here.
+        stateful: true,
         hop: format!("{revision} {transport}"),
     };
     Ok((revision, info))

@@ -21,7 +21,7 @@ pub(super) fn refusal(status: StatusCode, headers: &HeaderMap) -> CallError {
     };
     let after = after.filter(|_| matches!(status.as_u16(), 429 | 503));
     CallError::new(Reason::BackendStatus, sent)
-        .detail(format!("HTTP {}", status.as_u16()))
+        .status(status.as_u16())
         .retry_after(after)
 }
 
