@@ -532,13 +532,27 @@ async fn b14_floods_of_http2_are_cut_at_once_and_cost_nothing() {
     let continuation: Vec<u8> = (0..2_000)
         .flat_map(|_| frame(9, 0, 1, &[0x40; 1000]))
         .collect();
+    // A request that passes the door and whose body does not end: `:method POST`, `:scheme http`,
+    // `:path /mcp`, `:authority`, `content-type`, as HPACK literals.
+    let literal = |index: u8, value: &str| {
+        let length = u8::try_from(value.len()).expect("short");
+        [&[0x40 | index, length], value.as_bytes()].concat()
+    };
+    let posting = [
+        vec![0x83, 0x86],
+        literal(4, "/mcp"),
+        literal(1, &addr.to_string()),
+        literal(31, "application/json"),
+    ]
+    .concat();
+    let posting = frame(1, 4, 1, &posting);
     let empty_data: Vec<u8> = (0..50_000).flat_map(|_| frame(0, 0, 1, &[])).collect();
     let settings: Vec<u8> = (0..50_000).flat_map(|_| frame(4, 0, 0, &[])).collect();
     let ping: Vec<u8> = (0..50_000).flat_map(|_| frame(6, 0, 0, &[0; 8])).collect();
     for (what, flood) in [
         ("rapid reset", rapid_reset),
-        ("CONTINUATION", [open.clone(), continuation].concat()),
-        ("empty DATA", [open, empty_data].concat()),
+        ("CONTINUATION", [open, continuation].concat()),
+        ("empty DATA", [posting, empty_data].concat()),
         ("SETTINGS", settings),
         ("PING", ping),
     ] {
