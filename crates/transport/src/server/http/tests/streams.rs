@@ -116,7 +116,7 @@ async fn f38_draining_the_edge_ends_what_would_stay_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silent_sessions_end_and_make_room() {
+async fn r40_silent_sessions_end_and_make_room() {
     let edge = Edge::with(HttpParams {
         limits: HttpLimits {
             sessions: 2,
