@@ -31,6 +31,7 @@ pub(crate) fn http_params(config: &Config, pages: Vec<Page>) -> HttpParams {
     set(&mut limits.batch, from.max_batch_items);
     set(&mut limits.header_bytes, from.max_header_bytes);
     set(&mut limits.headers, from.max_headers);
+    set(&mut limits.buffered, super::memory::share());
     params
 }
 
@@ -43,6 +44,9 @@ pub(crate) fn serve_params(config: &Config) -> ServeParams {
     };
     params.connections = limits.max_connections.or(params.connections);
     set(&mut params.headers, limits.max_headers);
+    // A head that is allowed must fit, with its names, its request line and what came with it.
+    let head = limits.max_header_bytes.map_or(0, |bytes| 2 * bytes);
+    params.buffer = params.buffer.max(head);
     params
 }
 

@@ -3,6 +3,7 @@
 
 mod edge;
 mod limits;
+mod memory;
 mod stack;
 
 use std::time::Duration;
