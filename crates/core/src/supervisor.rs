@@ -101,6 +101,12 @@ impl Supervisor {
                 self.relist_at = None;
                 self.failed(&error, Some(retry_in));
             }
+            BackendEvent::Asleep => {
+                // What it listed still holds, and listing it again would wake it.
+                tracing::debug!(backend = %self.cell.meta.name, "backend asleep");
+                self.relist_at = None;
+                self.forget_at = None;
+            }
             BackendEvent::Changed(kind) => {
                 tracing::debug!(backend = %self.cell.meta.name, ?kind, "list changed");
                 if !self.dirty.contains(&kind) {

@@ -55,6 +55,9 @@ pub enum BackendEvent {
         /// When the edge tries next.
         retry_in: std::time::Duration,
     },
+    /// The connection or process was given up because nobody used it, or was not made yet. Nothing
+    /// is wrong: the next call makes it, and what was listed before still holds.
+    Asleep,
     /// A list changed.
     Changed(ItemKind),
     /// A notification outside any call: a resource update, a log message.
