@@ -14,6 +14,15 @@ pub struct BreakerParams {
     failure_threshold: u32,
     open_for: Duration,
     half_open_attempts: u32,
+    failure_rate: Option<FailureRate>,
+}
+
+/// A share of failures that opens a circuit, beside the run of them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FailureRate {
+    pub(crate) percent: u32,
+    pub(crate) min_calls: u32,
+    pub(crate) window: Duration,
 }
 
 /// What a circuit lets through. `Display` gives the words that operators and clients see.
@@ -54,7 +63,20 @@ impl BreakerParams {
             failure_threshold,
             open_for,
             half_open_attempts,
+            failure_rate: None,
         })
+    }
+
+    /// Opens on a share of failures, too.
+    #[must_use]
+    pub fn with_failure_rate(mut self, rate: Option<FailureRate>) -> Self {
+        self.failure_rate = rate;
+        self
+    }
+
+    /// The share of failures that opens the circuit, if one does.
+    pub fn failure_rate(&self) -> Option<FailureRate> {
+        self.failure_rate
     }
 
     /// Failures in a row that open the circuit.
@@ -74,12 +96,13 @@ impl BreakerParams {
 }
 
 impl Default for BreakerParams {
-    /// 5 failures, 60 s, 3 attempts.
+    /// 5 failures, 60 s, 3 attempts, whatever the share of failures.
     fn default() -> Self {
         Self {
             failure_threshold: 5,
             open_for: Duration::from_secs(60),
             half_open_attempts: 3,
+            failure_rate: None,
         }
     }
 }

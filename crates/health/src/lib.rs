@@ -6,11 +6,16 @@
 
 mod backoff;
 mod breaker;
+mod circuit;
 mod probe;
+mod safety;
+mod window;
 
 pub use backoff::{Backoff, BackoffParams};
-pub use breaker::{BreakerParams, CircuitState};
+pub use breaker::{BreakerParams, CircuitState, FailureRate};
+pub use circuit::{Admission, Breaker, Refused, Verdict};
 pub use probe::{ProbeMethod, ProbeParams, UnknownProbeMethod};
+pub use safety::{Safety, UnknownSafety};
 
 /// A parameter that no machine here can work with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

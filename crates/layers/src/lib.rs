@@ -22,11 +22,13 @@
 #![forbid(unsafe_code)]
 
 mod drain;
+mod endpoint;
 mod limit;
 mod timeout;
 mod trace;
 
 pub use drain::{Drain, DrainLayer};
+pub use endpoint::{Admitted, Endpoint, Failure, InFlight, MAX_REST, Probe, Stage, Standing};
 pub use limit::{Limit, LimitLayer, LimitParams};
 pub use timeout::{CLIENT_WAIT, Timeout, TimeoutLayer};
 pub use trace::{Trace, TraceLayer};

@@ -1,0 +1,134 @@
+//! Leave to call an endpoint, which comes back whatever becomes of the call.
+
+use std::sync::atomic::Ordering;
+
+use mcp_router_health::{Admission, CircuitState, Refused, Verdict};
+use tokio::time::Instant;
+
+use super::{Endpoint, Stage};
+
+/// Leave to call, or to probe. Dropped without a report it says nothing about the endpoint and
+/// gives its slot back: a caller that gives up must not leave the circuit half-open for ever.
+#[derive(Debug)]
+#[must_use]
+pub struct Admitted {
+    endpoint: Endpoint,
+    /// Taken when it is reported.
+    admission: Option<Admission>,
+    _in_flight: Option<InFlight>,
+}
+
+/// Counts as a call in flight until it is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct InFlight(Endpoint);
+
+impl Endpoint {
+    /// Asks its circuit for leave to call, and counts the call as in flight.
+    ///
+    /// # Errors
+    /// While the circuit is open, or half-open with all trials out.
+    pub fn admit(&self) -> Result<Admitted, Refused> {
+        let hot = self.hot();
+        let admission = if hot.is_closed() {
+            Admission::closed(hot.generation())
+        } else {
+            self.change(|breaker, now| breaker.admit(now))?
+        };
+        Ok(Admitted {
+            endpoint: self.clone(),
+            admission: Some(admission),
+            _in_flight: Some(self.track()),
+        })
+    }
+
+    /// Leave for a probe, which is always given. Its failure counts like a call's, its success
+    /// only where it could be a trial of a circuit that is not closed.
+    pub fn admit_probe(&self) -> Admitted {
+        let admission = self.change(|breaker, now| breaker.admit_probe(now));
+        Admitted {
+            endpoint: self.clone(),
+            admission: Some(admission),
+            _in_flight: None,
+        }
+    }
+
+    /// Counts a call in flight without asking the circuit.
+    pub fn track(&self) -> InFlight {
+        self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(self.clone())
+    }
+
+    fn change<T>(
+        &self,
+        change: impl FnOnce(&mut mcp_router_health::Breaker, std::time::Instant) -> T,
+    ) -> T {
+        let mut slow = self.slow();
+        // Under the lock, so that the machine never sees time go back.
+        let result = change(&mut slow.breaker, Instant::now().into_std());
+        self.publish(&slow);
+        result
+    }
+
+    fn report(&self, admission: Admission, verdict: Verdict) {
+        let hot = self.hot();
+        let idle = match verdict {
+            Verdict::Neutral => !admission.is_trial(),
+            Verdict::Success => hot.is_clean() && admission.is_closed(hot.generation()),
+            Verdict::Failure | Verdict::Throttled => false,
+        };
+        if idle {
+            return;
+        }
+        let call = admission.is_trial() || admission.is_closed(hot.generation());
+        let mut slow = self.slow();
+        let now = Instant::now().into_std();
+        let changed = slow.breaker.report(admission, verdict, now);
+        let failures = slow.breaker.failures();
+        if call && verdict == Verdict::Success && failures == 0 {
+            slow.failure.take_if(|f| f.stage == Stage::Call);
+        }
+        self.publish(&slow);
+        drop(slow);
+        if let Some(state) = changed {
+            self.tell(state, failures);
+        }
+    }
+
+    fn tell(&self, state: CircuitState, failures: u32) {
+        let endpoint = &**self.key();
+        match state {
+            CircuitState::Open => tracing::warn!(endpoint, failures, "circuit opened"),
+            CircuitState::Closed => tracing::info!(endpoint, "circuit closed"),
+            CircuitState::HalfOpen => {}
+        }
+    }
+}
+
+impl Admitted {
+    /// Whether it is one of the trials of a half-open circuit.
+    pub fn is_trial(&self) -> bool {
+        self.admission.as_ref().is_some_and(Admission::is_trial)
+    }
+
+    /// Says how it ended.
+    pub fn report(mut self, verdict: Verdict) {
+        if let Some(admission) = self.admission.take() {
+            self.endpoint.report(admission, verdict);
+        }
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        if let Some(admission) = self.admission.take() {
+            self.endpoint.report(admission, Verdict::Neutral);
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
