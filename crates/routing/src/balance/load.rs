@@ -33,8 +33,13 @@ pub struct Load {
 impl Load {
     /// The share as something to divide by.
     pub(super) fn weight(&self) -> f32 {
-        // `max` first: it turns a NaN into a number.
-        self.share.max(0.001).min(1.0)
+        const LEAST: f32 = 0.001;
+        // What is no number is not `>=` anything.
+        if self.share >= LEAST {
+            self.share.min(1.0)
+        } else {
+            LEAST
+        }
     }
 
     /// Calls running if it got this one too, as if it were fully grown.
