@@ -24,9 +24,9 @@ mod yaml;
 
 pub use load::{Flags, LoadInput, Loaded, load, without_file};
 pub use model::{
-    BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint, HttpTransport, Limits,
-    LogFormat, PoolConfig, RetryConfig, Route, RoutingConfig, ServerConfig, SessionMode,
-    UnknownLogFormat,
+    BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint, HttpServer,
+    HttpTransport, Limits, LogFormat, PoolConfig, RetryConfig, Route, RoutingConfig, ServerConfig,
+    SessionMode, UnknownLogFormat,
 };
 pub use report::{Complaint, ConfigErrors, Finding, Place, Warning};
 pub use schema::schema;

@@ -9,8 +9,8 @@ use mcp_router_health::ProbeMethod;
 use serde_yaml::{Mapping, Value};
 
 use crate::model::{
-    BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint, Limits, Route,
-    RoutingConfig, ServerConfig,
+    BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint, HttpServer, Limits,
+    Route, RoutingConfig, ServerConfig,
 };
 
 /// Stands for a secret.
@@ -174,11 +174,21 @@ fn http(section: Section, endpoint: &HttpEndpoint) -> Section {
             "idle_timeout_seconds",
             endpoint.pool.idle_timeout.map(seconds),
         );
+    let section = match endpoint.servers.as_slice() {
+        [server] => section.set("url", server.display_url()),
+        servers => section.set("replicas", servers.iter().map(replica).collect::<Vec<_>>()),
+    };
     section
-        .set("url", endpoint.display_url())
         .set("transport", endpoint.transport.as_str())
         .set("headers", headers.done())
         .set("connection_pool", pool.done())
+}
+
+fn replica(server: &HttpServer) -> Value {
+    Section::new()
+        .set("url", server.display_url())
+        .set("priority", server.priority)
+        .done()
 }
 
 fn command(section: Section, endpoint: &CommandEndpoint) -> Section {
@@ -191,6 +201,10 @@ fn command(section: Section, endpoint: &CommandEndpoint) -> Section {
         .set("args", args)
         .set("env", env.done())
         .maybe("cwd", cwd)
+        .maybe(
+            "replicas",
+            (endpoint.processes != 1).then_some(endpoint.processes),
+        )
 }
 
 fn route(route: &Route) -> Value {

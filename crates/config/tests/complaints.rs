@@ -161,7 +161,7 @@ fn a_backend_is_at_one_place_and_has_the_keys_that_go_with_it() {
         ),
         (
             "name: a, command: c, headers: {A: b}",
-            "headers has no effect with command",
+            "headers has no effect with a process",
         ),
         (
             "name: a, command: c, transport: sse",

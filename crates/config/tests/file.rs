@@ -66,7 +66,8 @@ fn every_active_key_is_obeyed() {
     let EndpointConfig::Http(http) = &search.endpoint else {
         panic!("a URL");
     };
-    assert_eq!(http.url.to_string(), "https://search.example:8443/mcp");
+    let urls: Vec<String> = http.servers.iter().map(|s| s.url.to_string()).collect();
+    assert_eq!(urls, ["https://search.example:8443/mcp"]);
     assert_eq!(http.transport, HttpTransport::Sse);
     assert_eq!(http.headers[0].1.expose_secret(), "Bearer swordfish");
     assert_eq!(http.pool.max_connections, Some(9));
@@ -171,7 +172,6 @@ backends:
     tools: { deny: ["drop_*"] }
   - { name: b, namespace: b, replicas: [{ url: "http://h" }] }
   - { name: c, namespace: c, urls: ["http://h"] }
-  - { name: d, namespace: d, source: "github:owner/repo" }
 routing: { default_strategy: path, namespace_separator: "__" }
 registration: { allow_private: true }
 alerts: [{ type: slack, url: "https://h" }]
@@ -194,7 +194,6 @@ alerts: [{ type: slack, url: "https://h" }]
         "retry.safety",
         "routing.default_strategy",
         "routing.namespace_separator",
-        "source",
         "tools",
         "urls",
     ];

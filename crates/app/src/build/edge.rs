@@ -45,7 +45,10 @@ impl Edge {
 /// Where a backend is, for people: nothing secret in it.
 pub(super) fn url_text(endpoint: &EndpointConfig) -> String {
     match endpoint {
-        EndpointConfig::Http(http) => http.display_url(),
+        EndpointConfig::Http(http) => {
+            let urls: Vec<_> = http.servers.iter().map(|s| s.display_url()).collect();
+            urls.join(", ")
+        }
         EndpointConfig::Command(command) => {
             let args = command.display_args();
             std::iter::once(&*command.program)
@@ -67,7 +70,8 @@ fn http_params(
     endpoint: &HttpEndpoint,
     config: &Config,
 ) -> Result<HttpBackendParams, BoxError> {
-    let mut params = HttpBackendParams::new(backend.name.clone(), &endpoint.url.to_string())?;
+    let server = endpoint.servers.first().ok_or("it has no URL")?;
+    let mut params = HttpBackendParams::new(backend.name.clone(), &server.url.to_string())?;
     params.transport = match endpoint.transport {
         HttpTransport::Auto => client::HttpTransport::Auto,
         HttpTransport::StreamableHttp => client::HttpTransport::Streamable,

@@ -10,12 +10,14 @@ use mcp_router_routing::Strategy;
 use super::backends::Entry;
 use super::{Site, endpoint, later, seconds, strategy};
 use crate::model::{BackendConfig, Route, SessionMode};
-use crate::raw::{RawBackend, RawBreaker, RawHealthCheck, RawProbeMethod, RawRoute, RawSession};
+use crate::raw::{
+    RawBackend, RawBreaker, RawHealthCheck, RawProbeMethod, RawReplicas, RawRoute, RawSession,
+};
 use crate::report::{Complaint, nearest, quote};
 use crate::yaml::Path;
 
 /// The priority of a backend that sets none, as in the Python router.
-const PRIORITY: u32 = 10;
+pub(super) const PRIORITY: u32 = 10;
 
 /// Everything wrong with a backend is said, whether or not it can be built.
 pub(super) fn backend(
@@ -32,8 +34,7 @@ pub(super) fn backend(
         }
     };
     let namespace = namespace(&raw, &path, site);
-    let shown = raw.name.as_deref().unwrap_or("?");
-    let endpoint = endpoint::endpoint(&raw, &path, shown, is_host, site);
+    let endpoint = endpoint::endpoint(&raw, &path, is_host, site);
     let routes = routes(
         raw.routes.as_deref().unwrap_or_default(),
         &path,
@@ -71,16 +72,17 @@ fn namespace(raw: &RawBackend, path: &Path, site: &mut Site<'_>) -> Option<Names
         }
         return parsed;
     }
-    if ["name", "command"]
+    if ["name", "command", "source"]
         .iter()
         .any(|key| site.notes.bad.contains(&path.key(key)))
     {
         // Whether one is needed, and what it would be, is not known.
         return None;
     }
-    if raw.command.is_none() {
-        if raw.url.is_none() && raw.source.is_none() {
-            // One complaint, that it is nowhere, is enough; replicas are refused anyway.
+    if !raw.is_process() {
+        let servers = matches!(raw.replicas, Some(RawReplicas::Servers(_)));
+        if raw.url.is_none() && raw.source.is_none() && raw.urls.is_none() && !servers {
+            // One complaint, that it is nowhere, is enough.
             return None;
         }
         site.missing(&at, "is missing: a backend with a URL has a namespace");

@@ -42,24 +42,34 @@ pub struct BackendConfig {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EndpointConfig {
-    /// A server to connect to.
+    /// Servers to connect to.
     Http(HttpEndpoint),
     /// A process to start, spoken to over its stdin and stdout.
     Command(CommandEndpoint),
 }
 
-/// A server to connect to.
+/// One server to connect to, or several that can stand in for each other.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct HttpEndpoint {
-    /// `http` or `https`, with a host and without credentials.
-    pub url: Uri,
+    /// At least one; no URL twice.
+    pub servers: Vec<HttpServer>,
     /// Which transport to speak.
     pub transport: HttpTransport,
     /// Sent with every request. Values are valid header values.
     pub headers: Vec<(HeaderName, SecretString)>,
     /// Bounds on its connections.
     pub pool: PoolConfig,
+}
+
+/// One of the servers of a backend.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct HttpServer {
+    /// `http` or `https`, with a host and without credentials.
+    pub url: Uri,
+    /// Lower is used first, where calls are spread by priority.
+    pub priority: u32,
 }
 
 /// Which of MCP's HTTP transports to speak.
@@ -96,6 +106,8 @@ pub struct CommandEndpoint {
     pub env: Vec<(String, SecretString)>,
     /// Where to run; `None`: where the router runs.
     pub cwd: Option<PathBuf>,
+    /// How many of them, to stand in for each other; at least 1.
+    pub processes: u32,
     /// Which arguments came from a variable or a file, so must not be printed.
     pub(crate) hidden_args: Vec<bool>,
 }
@@ -133,9 +145,9 @@ impl EndpointConfig {
     }
 }
 
-// === impl HttpEndpoint ===
+// === impl HttpServer ===
 
-impl HttpEndpoint {
+impl HttpServer {
     /// The URL for people: values in its query are hidden.
     pub fn display_url(&self) -> String {
         let shown = self.url.to_string();
@@ -146,10 +158,21 @@ impl HttpEndpoint {
     }
 }
 
+impl fmt::Debug for HttpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpServer")
+            .field("url", &self.display_url())
+            .field("priority", &self.priority)
+            .finish()
+    }
+}
+
+// === impl HttpEndpoint ===
+
 impl fmt::Debug for HttpEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpEndpoint")
-            .field("url", &self.display_url())
+            .field("servers", &self.servers)
             .field("transport", &self.transport)
             .field("headers", &self.headers)
             .field("pool", &self.pool)
@@ -188,6 +211,7 @@ impl fmt::Debug for CommandEndpoint {
             .field("args", &self.display_args().collect::<Vec<_>>())
             .field("env", &self.env)
             .field("cwd", &self.cwd)
+            .field("processes", &self.processes)
             .finish()
     }
 }

@@ -11,8 +11,8 @@ mod routing;
 mod server;
 
 pub use backend::{
-    BackendConfig, CommandEndpoint, EndpointConfig, HttpEndpoint, HttpTransport, PoolConfig, Route,
-    SessionMode,
+    BackendConfig, CommandEndpoint, EndpointConfig, HttpEndpoint, HttpServer, HttpTransport,
+    PoolConfig, Route, SessionMode,
 };
 pub use limits::Limits;
 pub use routing::{RetryConfig, RoutingConfig};

@@ -18,7 +18,8 @@ pub(crate) struct RawBackend {
     /// An http or https URL. Without a path it is a base: `/mcp` is tried, then `/sse`.
     #[schemars(length(min = 1))]
     pub(crate) url: Option<String>,
-    /// The same as `url`. Repositories and package names are not implemented yet.
+    /// The same as `url`, or what `uvx` starts: `github:owner/repo[@ref]`, or the name of a Python
+    /// package.
     #[schemars(length(min = 1))]
     pub(crate) source: Option<String>,
     /// URLs of equal servers.
@@ -214,18 +215,9 @@ pub(crate) enum RawSession {
 }
 
 impl RawBackend {
-    /// The URLs of its replicas, each with the steps to it from the backend.
-    pub(crate) fn replica_urls(&self) -> impl Iterator<Item = (&'static str, usize, &str)> {
-        let urls = self.urls.iter().flatten().enumerate();
-        let replicas = match &self.replicas {
-            Some(RawReplicas::Servers(servers)) => servers.as_slice(),
-            Some(RawReplicas::Processes(_)) | None => &[],
-        };
-        let replicas = replicas.iter().enumerate().filter_map(|(at, replica)| {
-            let url = replica.as_ref()?.url.as_deref()?;
-            Some(("replicas", at, url))
-        });
-        urls.map(|(at, url)| ("urls", at, url.as_str()))
-            .chain(replicas)
+    /// Whether the router starts it: a command, or a `source` that is no URL.
+    pub(crate) fn is_process(&self) -> bool {
+        let source = self.source.as_deref();
+        self.command.is_some() || source.is_some_and(|source| !source.contains("://"))
     }
 }

@@ -8,7 +8,9 @@
 
 mod backend;
 mod later;
+mod replicas;
 mod server;
+mod tools;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -18,8 +20,10 @@ pub(crate) use backend::{
     RawBackend, RawBreaker, RawHealthCheck, RawProbeMethod, RawRoute, RawSession, RawStrategy,
     RawTransport,
 };
-pub(crate) use later::{RawAlert, RawAlertType, RawRegistration, RawReplicas, RawTools};
+pub(crate) use later::{RawAlert, RawAlertType, RawRegistration};
+pub(crate) use replicas::RawReplicas;
 pub(crate) use server::{RawLimits, RawServer};
+pub(crate) use tools::RawTools;
 
 /// Configuration of mcp-router.
 #[derive(Default, Deserialize, JsonSchema)]
