@@ -52,13 +52,27 @@ impl BackoffParams {
         })
     }
 
-    /// For connecting again and for restarting a child: 1 s doubling to 60 s, jitter 0.5.
+    /// For connecting again and for restarting a child: 1 s doubling to 60 s. Chance takes a
+    /// quarter at most: were it half, a child that dies at once could be started 15 times in five
+    /// minutes, where 12 are allowed (F27).
     pub const RECONNECT: Self = Self {
         first: Duration::from_secs(1),
         multiplier: 2.0,
         cap: Duration::from_secs(60),
-        jitter: 0.5,
+        jitter: 0.25,
     };
+
+    /// The same, but no wait above `cap`.
+    #[must_use]
+    pub const fn capped(self, cap: Duration) -> Self {
+        Self { cap, ..self }
+    }
+
+    /// The same, from a first wait of `first`.
+    #[must_use]
+    pub const fn starting(self, first: Duration) -> Self {
+        Self { first, ..self }
+    }
 
     /// The longest wait there can be.
     pub fn cap(&self) -> Duration {
@@ -122,6 +136,25 @@ mod tests {
     }
 
     #[test]
+    fn f27_however_chance_falls_a_child_is_started_12_times_in_5_minutes_at_most() {
+        for seed in 0..2_000 {
+            let (mut backoff, mut rng) = (Backoff::default(), fastrand::Rng::with_seed(seed));
+            let (mut spawns, mut at) = (1, Duration::ZERO);
+            loop {
+                at += backoff.next(&mut rng);
+                if at > Duration::from_secs(300) {
+                    break;
+                }
+                spawns += 1;
+            }
+            assert!(spawns <= 12, "seed {seed}: {spawns}");
+        }
+        // And were chance always at its worst.
+        let worst: f64 = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0].iter().sum::<f64>() * 0.75;
+        assert!(worst + 6.0 * 60.0 * 0.75 > 300.0);
+    }
+
+    #[test]
     fn a_cap_of_zero_repeats_at_once() {
         let params = BackoffParams::new(Duration::from_secs(1), 2.0, Duration::ZERO, 0.5).unwrap();
         let mut backoff = Backoff::new(params);
@@ -142,7 +175,9 @@ mod tests {
     proptest! {
         #[test]
         fn each_wait_lies_between_half_and_all_of_its_nominal(seed: u64, n in 1usize..200) {
-            let (mut backoff, mut rng) = (Backoff::default(), fastrand::Rng::with_seed(seed));
+            let (first, cap) = (Duration::from_secs(1), Duration::from_secs(60));
+            let half = BackoffParams::new(first, 2.0, cap, 0.5).unwrap();
+            let (mut backoff, mut rng) = (Backoff::new(half), fastrand::Rng::with_seed(seed));
             let mut nominal = 1.0_f64;
             for _ in 0..n {
                 let wait = backoff.next(&mut rng).as_secs_f64();

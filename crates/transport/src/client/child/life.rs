@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_router_protocol::BackendName;
 use mcp_router_service::{CallError, Reason, Sent};
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
@@ -24,6 +25,7 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Life {
     pub(super) conn: Arc<Conn>,
+    backend: BackendName,
     child: Child,
     group: Group,
     reader: JoinHandle<()>,
@@ -66,6 +68,7 @@ impl Life {
         };
         Ok(Self {
             conn,
+            backend: params.name.clone(),
             child,
             group,
             reader: tokio::spawn(reading),
@@ -117,7 +120,10 @@ impl Life {
         if timeout(self.stop_timeout, self.child.wait()).await.is_err() {
             self.group.signal(Signal::Terminate);
             if timeout(self.stop_timeout, self.child.wait()).await.is_err() {
-                tracing::warn!(pid = self.child.id(), "child ignores SIGTERM; killed");
+                tracing::warn!(
+                    backend = %self.backend, pid = self.child.id(),
+                    "child ignores SIGTERM; killed"
+                );
             }
         }
         self.group.end();

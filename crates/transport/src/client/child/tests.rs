@@ -34,10 +34,9 @@ fn params(script: &str) -> ChildParams {
     params.args = vec!["-c".to_owned(), format!("{PRELUDE}\n{script}")];
     params.probe_timeout = Duration::from_millis(300);
     params.stop_timeout = Duration::from_millis(200);
-    params.backoff = BackoffParams {
-        first: Duration::from_millis(20),
-        cap: Duration::from_millis(50),
-    };
+    params.backoff = BackoffParams::RECONNECT
+        .starting(Duration::from_millis(20))
+        .capped(Duration::from_millis(50));
     params
 }
 
@@ -181,7 +180,7 @@ async fn f26_an_answer_written_just_before_the_end_is_still_an_answer() {
 async fn a_call_without_a_process_fails_at_once_and_was_not_sent() {
     let mut params = params("");
     params.command = "/nonexistent/program".to_owned();
-    params.backoff.first = SOON * 10;
+    params.backoff = BackoffParams::RECONNECT.starting(SOON * 10);
     let mut edge = child(params);
     within(SOON, lost(&mut edge.events)).await;
     let error = within(Duration::from_secs(1), call(&edge))

@@ -114,10 +114,7 @@ impl HttpBackendParams {
             answer_limit: 16 << 20,
             probe_timeout: Duration::from_secs(5),
             handshake_timeout: Duration::from_secs(10),
-            backoff: BackoffParams {
-                cap: Duration::from_secs(20),
-                ..BackoffParams::default()
-            },
+            backoff: BackoffParams::RECONNECT.capped(Duration::from_secs(20)),
             lazy: false,
             tls: None,
             identity: Identity::default(),

@@ -24,10 +24,8 @@ fn params(url: &str) -> HttpBackendParams {
     let mut params = HttpBackendParams::new("fake".parse().unwrap(), url).unwrap();
     params.probe_timeout = Duration::from_millis(300);
     params.handshake_timeout = Duration::from_secs(2);
-    params.backoff = BackoffParams {
-        first: Duration::from_millis(50),
-        cap: Duration::from_millis(50),
-    };
+    let brief = Duration::from_millis(50);
+    params.backoff = BackoffParams::RECONNECT.starting(brief).capped(brief);
     params
 }
 
