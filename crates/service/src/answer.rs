@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use futures::Stream;
 use pin_project_lite::pin_project;
 
-use crate::{CallError, McpResponse, Outcome, Reason, ResponseStream, Sent};
+use crate::{CallError, Event, McpResponse, Outcome, Reason, ResponseStream, Sent};
 
 /// What an answer or error says about the one who gave it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,10 +41,13 @@ impl Classify for McpResponse {
 impl Classify for CallError {
     fn class(&self) -> Class {
         match self.reason {
+            _ if self.is_blameless() => Class::Neutral,
+            // A tool with a large answer is no backend that does not work.
             Reason::NoBackend
             | Reason::CircuitOpen
             | Reason::Overloaded
             | Reason::Draining
+            | Reason::TooLarge
             | Reason::Internal => Class::Neutral,
             _ if self.status == Some(429) => Class::Throttled,
             _ if self.status.is_some_and(|s| (400..500).contains(&s)) => Class::Neutral,
@@ -57,12 +60,37 @@ impl Classify for CallError {
     }
 }
 
+impl Classify for tower::BoxError {
+    /// An error of somebody else's layer is a failure; one of ours is what it says.
+    fn class(&self) -> Class {
+        let own = self.downcast_ref::<CallError>();
+        own.map_or(Class::Failure, CallError::class)
+    }
+
+    fn sent(&self) -> Sent {
+        let own = self.downcast_ref::<CallError>();
+        own.map_or(Sent::Unknown, |own| own.sent)
+    }
+}
+
 /// Holds a guard (permit, gauge, timer) until the answer has ended.
 pub trait HoldGuard: Sized {
     /// The answer, with `guard` inside. The default is for answers that end at their head.
     #[must_use]
     fn hold<G: Send + 'static>(self, guard: G) -> Self {
         drop(guard);
+        self
+    }
+
+    /// Tells `watch` how the answer ended, once it has; an answer that is given up before drops
+    /// `watch` unheard. The default is for answers that end at their head.
+    #[must_use]
+    fn watch<W>(self, watch: W) -> Self
+    where
+        Self: Classify,
+        W: FnOnce(Class, Option<&CallError>) + Send + 'static,
+    {
+        watch(self.class(), None);
         self
     }
 }
@@ -74,6 +102,22 @@ impl HoldGuard for McpResponse {
             Self::Stream(stream) => Self::Stream(ResponseStream::new(Held {
                 stream,
                 guard: Some(guard),
+            })),
+        }
+    }
+
+    fn watch<W>(self, watch: W) -> Self
+    where
+        W: FnOnce(Class, Option<&CallError>) + Send + 'static,
+    {
+        match self {
+            Self::Ready(_) => {
+                watch(Class::Success, None);
+                self
+            }
+            Self::Stream(stream) => Self::Stream(ResponseStream::new(Watched {
+                stream,
+                watch: Some(watch),
             })),
         }
     }
@@ -102,6 +146,40 @@ impl<S: Stream, G> Stream for Held<S, G> {
     }
 }
 
+pin_project! {
+    struct Watched<S, W> {
+        #[pin]
+        stream: S,
+        watch: Option<W>,
+    }
+}
+
+impl<S, W> Stream for Watched<S, W>
+where
+    S: Stream<Item = Result<Event, CallError>>,
+    W: FnOnce(Class, Option<&CallError>),
+{
+    type Item = S::Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        let this = self.project();
+        let item = std::task::ready!(this.stream.poll_next(cx));
+        let (class, error) = match &item {
+            Some(Ok(Event::Outcome(_))) => (Class::Success, None),
+            Some(Ok(Event::Notification { .. } | Event::ServerRequest(_))) => {
+                return Poll::Ready(item);
+            }
+            Some(Err(error)) => (error.class(), Some(error)),
+            // Broken off in the middle.
+            None => (Class::Failure, None),
+        };
+        if let Some(watch) = this.watch.take() {
+            watch(class, error);
+        }
+        Poll::Ready(item)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -123,6 +201,59 @@ mod tests {
         assert_eq!(Arc::strong_count(&guard), 2);
         while held.next().await.is_some() {}
         assert_eq!(Arc::strong_count(&guard), 1);
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_judged_by_its_end_and_not_by_its_head() {
+        let outcome = || {
+            Ok(Event::Outcome(Outcome::Complete(RawJson::from_static(
+                "{}",
+            ))))
+        };
+        let notification = || {
+            Ok(Event::Notification {
+                method: mcp_router_protocol::Method::Progress,
+                params: mcp_router_protocol::RawParams::default(),
+            })
+        };
+        let lost = || Err(CallError::new(Reason::BackendLost, Sent::Unknown));
+        for (events, read, expected) in [
+            (vec![notification(), outcome()], 9, Some(Class::Success)),
+            (vec![notification(), lost()], 9, Some(Class::Failure)),
+            (vec![notification()], 9, Some(Class::Failure)),
+            (vec![notification(), outcome()], 1, None),
+        ] {
+            let (tell, told) = std::sync::mpsc::channel();
+            let stream = ResponseStream::new(futures::stream::iter(events));
+            let watch = move |class, _: Option<&CallError>| tell.send(class).unwrap();
+            let McpResponse::Stream(watched) = McpResponse::Stream(stream).watch(watch) else {
+                panic!("a stream stays one")
+            };
+            watched.take(read).collect::<Vec<_>>().await;
+            assert_eq!(told.recv().ok(), expected);
+        }
+    }
+
+    #[test]
+    fn errors_are_judged_by_what_they_say_of_the_backend() {
+        let error = |reason| CallError::new(reason, Sent::Unknown);
+        let status = |status| error(Reason::BackendStatus).status(status);
+        for (error, expected) in [
+            (error(Reason::Timeout), Class::Failure),
+            (error(Reason::Timeout).blameless(), Class::Neutral),
+            (error(Reason::ConnectFailed), Class::Failure),
+            (error(Reason::ProtocolError), Class::Failure),
+            (error(Reason::TooLarge), Class::Neutral),
+            (error(Reason::Overloaded), Class::Neutral),
+            (status(500), Class::Failure),
+            (status(503), Class::Failure),
+            (status(429), Class::Throttled),
+            (status(404), Class::Neutral),
+        ] {
+            assert_eq!(error.class(), expected, "{error:?}");
+            assert_eq!(tower::BoxError::from(error).class(), expected);
+        }
+        assert_eq!(tower::BoxError::from("foreign").class(), Class::Failure);
     }
 
     #[test]

@@ -146,6 +146,27 @@ impl CallError {
         self.detail(format!("HTTP {status}"))
     }
 
+    /// Marks it as no fault of the backend: the client did not answer in time, or there was no
+    /// time left before anything was sent.
+    #[must_use]
+    pub fn blameless(self) -> Self {
+        self.because(Blameless)
+    }
+
+    pub(crate) fn is_blameless(&self) -> bool {
+        self.source.as_ref().is_some_and(|s| s.is::<Blameless>())
+    }
+
+    /// The failure of a later attempt at the same call, after an earlier one that ended in
+    /// `earlier`: what may have run then may have run, whatever became of the last attempt (I4).
+    #[must_use]
+    pub fn after(mut self, earlier: Sent) -> Self {
+        if earlier == Sent::Unknown {
+            self.sent = Sent::Unknown;
+        }
+        self
+    }
+
     /// What the client gets: for `tools/call` a tool result with `isError`, so that the model
     /// sees it; for every other method -32603 with the same facts as `data`.
     pub fn into_outcome(self, method: &Method) -> Outcome {
@@ -177,6 +198,11 @@ impl CallError {
         ))
     }
 }
+
+/// The cause of a failure that says nothing about a backend.
+#[derive(Debug, thiserror::Error)]
+#[error("not the backend's doing")]
+struct Blameless;
 
 /// `_meta["mcp-router/failure"]`, and the `data` of errors.
 #[derive(Serialize)]
@@ -227,7 +253,7 @@ impl fmt::Display for CallError {
         }
         f.write_str(match self.sent {
             // An open circuit says by itself that nothing was sent.
-            _ if self.reason == Reason::CircuitOpen => ".",
+            Sent::No if self.reason == Reason::CircuitOpen => ".",
             Sent::Unknown => "; the call may have run.",
             Sent::No | Sent::RejectedUnexecuted => "; the call did not run.",
         })

@@ -32,6 +32,14 @@ impl Trail {
         }
     }
 
+    /// Notes that the call is made again at the backend where it is.
+    pub fn again(&self) {
+        if let Some(notes) = &self.0 {
+            let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+            notes.attempts += 1;
+        }
+    }
+
     /// The backend visited last, and how many visits there were.
     pub fn last(&self) -> (Option<BackendName>, u32) {
         let Some(notes) = &self.0 else {
@@ -53,7 +61,8 @@ mod tests {
         let clone = trail.clone();
         clone.visit(&a);
         clone.visit(&b);
-        assert_eq!(trail.last(), (Some(b), 2));
+        trail.again();
+        assert_eq!(trail.last(), (Some(b), 3));
         let none = Trail::default();
         none.visit(&a);
         assert_eq!(none.last(), (None, 0));
