@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use mcp_router_health::ProbeMethod;
+use mcp_router_health::{FailureRate, ProbeMethod};
 use serde_yaml::{Mapping, Value};
 
 use crate::model::{
@@ -151,7 +151,11 @@ fn backend(backend: &BackendConfig) -> Value {
     let breaker = Section::new()
         .set("failure_threshold", backend.breaker.failure_threshold())
         .set("timeout_seconds", seconds(backend.breaker.open_for()))
-        .set("half_open_attempts", backend.breaker.half_open_attempts());
+        .set("half_open_attempts", backend.breaker.half_open_attempts())
+        .maybe(
+            "failure_rate",
+            backend.breaker.failure_rate().map(failure_rate),
+        );
     let routes: Vec<Value> = backend.routes.iter().map(route).collect();
     section
         .set("priority", backend.priority)
@@ -162,6 +166,14 @@ fn backend(backend: &BackendConfig) -> Value {
         .set("routes", routes)
         .set("health_check", health.done())
         .set("circuit_breaker", breaker.done())
+        .done()
+}
+
+fn failure_rate(rate: FailureRate) -> Value {
+    Section::new()
+        .set("percent", rate.percent())
+        .set("min_calls", rate.min_calls())
+        .set("window_seconds", seconds(rate.window()))
         .done()
 }
 

@@ -128,3 +128,24 @@ fn each_wrong_server_is_named() {
         );
     }
 }
+
+#[test]
+fn what_would_do_nothing_is_said() {
+    for (backend, warning) in [
+        (
+            "url: 'http://a', load_balancing: peak_ewma",
+            "backends[0].load_balancing has no effect",
+        ),
+        (
+            "replicas: [{url: 'http://a'}, {url: 'http://b', priority: 1}]",
+            "backends[0].replicas[1].priority has no effect without `load_balancing: priority`",
+        ),
+    ] {
+        let text = format!("backends: [{{ name: a, namespace: a, {backend} }}]");
+        let warnings = load_text(&text).unwrap().warnings;
+        assert!(
+            warnings.len() == 1 && warnings[0].message.contains(warning),
+            "{backend}: {warnings:?}"
+        );
+    }
+}

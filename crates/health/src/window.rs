@@ -45,6 +45,21 @@ impl FailureRate {
             window,
         })
     }
+
+    /// Failures of a hundred calls.
+    pub fn percent(&self) -> u32 {
+        self.percent
+    }
+
+    /// How many calls it takes to judge.
+    pub fn min_calls(&self) -> u32 {
+        self.min_calls
+    }
+
+    /// How far back calls count.
+    pub fn window(&self) -> Duration {
+        self.window
+    }
 }
 
 impl Default for FailureRate {

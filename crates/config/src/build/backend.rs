@@ -1,19 +1,15 @@
 //! One backend.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
-use mcp_router_health::{BreakerParams, ProbeMethod, ProbeParams};
+use mcp_router_health::Safety;
 use mcp_router_protocol::name::{Namespace, slug};
-use mcp_router_routing::Strategy;
+use mcp_router_routing::balance::Policy;
 
 use super::backends::Entry;
-use super::{Site, endpoint, later, seconds, strategy};
-use crate::model::{BackendConfig, Route, SessionMode};
-use crate::raw::{
-    RawBackend, RawBreaker, RawHealthCheck, RawProbeMethod, RawReplicas, RawRoute, RawSession,
-};
-use crate::report::{Complaint, nearest, quote};
+use super::{Site, endpoint, health, later, routes, seconds};
+use crate::model::{BackendConfig, EndpointConfig, SessionMode};
+use crate::raw::{RawBackend, RawBalancing, RawReplica, RawReplicas, RawSafety, RawSession};
 use crate::yaml::Path;
 
 /// The priority of a backend that sets none, as in the Python router.
@@ -35,15 +31,17 @@ pub(super) fn backend(
     };
     let namespace = namespace(&raw, &path, site);
     let endpoint = endpoint::endpoint(&raw, &path, is_host, site);
-    let routes = routes(
+    let routes = routes::routes(
         raw.routes.as_deref().unwrap_or_default(),
         &path,
         names,
         site,
     );
-    let probe = probe(raw.health_check.unwrap_or_default(), &path, site);
-    let breaker = breaker(&raw.circuit_breaker.unwrap_or_default(), &path, site);
+    let probe = health::probe(&raw, &path, site);
+    let breaker = health::breaker(raw.circuit_breaker.as_ref(), &path, site);
     later::tools(raw.tools.as_ref(), &path, site);
+    let balancing = balancing(&raw, endpoint.as_ref(), &path, site);
+    let safety = raw.retry.and_then(|retry| retry.safety).map(safety);
     Some(BackendConfig {
         name: name?,
         namespace: namespace?,
@@ -59,6 +57,9 @@ pub(super) fn backend(
         },
         probe: probe?,
         breaker: breaker?,
+        safety: safety.unwrap_or_default(),
+        balancing,
+        lazy: raw.lazy.unwrap_or(false),
         routes,
     })
 }
@@ -95,122 +96,42 @@ fn namespace(raw: &RawBackend, path: &Path, site: &mut Site<'_>) -> Option<Names
     made
 }
 
-fn routes(
-    raw: &[Option<RawRoute>],
+/// How calls are spread; what would do nothing is a warning.
+fn balancing(
+    raw: &RawBackend,
+    endpoint: Option<&EndpointConfig>,
     path: &Path,
-    names: &HashSet<String>,
     site: &mut Site<'_>,
-) -> Vec<Route> {
-    let mut routes = Vec::with_capacity(raw.len());
-    for (at, raw) in raw.iter().enumerate() {
-        let path = path.key("routes").item(at);
-        let Some(raw) = raw else {
-            site.missing(&path, "is empty");
-            continue;
-        };
-        let pattern = match &raw.pattern {
-            Some(pattern) => site.parse(&path.key("pattern"), pattern),
-            None => {
-                site.missing(
-                    &path.key("pattern"),
-                    "is missing: every route has a pattern",
-                );
-                None
-            }
-        };
-        let fallback_to = raw.fallback_to.as_deref();
-        let fallback_to = fallback_to.and_then(|name| existing(name, &path, names, site));
-        let strategy = raw.strategy.map(strategy);
-        if fallback_to.is_some() && matches!(strategy, Some(Strategy::Path | Strategy::Capability))
-        {
-            let place = site.places.key_place(&path.key("fallback_to"));
-            let message = format!("{path}.fallback_to is used with `strategy: fallback` only");
-            site.notes.warn(message, place);
-        }
-        if let Some(pattern) = pattern {
-            routes.push(Route {
-                pattern,
-                strategy,
-                fallback_to,
-            });
-        }
-    }
-    routes
-}
-
-/// The backend of that name, which must be one of ours.
-fn existing<T: std::str::FromStr>(
-    name: &str,
-    path: &Path,
-    names: &HashSet<String>,
-    site: &mut Site<'_>,
-) -> Option<T> {
-    if names.contains(name) {
-        // Its own entry says what is wrong with the name, if anything.
-        return name.parse().ok();
-    }
-    let at = path.key("fallback_to");
-    let near = nearest(name, names.iter().map(String::as_str));
-    let complaint = Complaint::new(format!("{at} names {}, which is no backend", quote(name)))
-        .at(site.places.place(&at))
-        .maybe_help(near.map(|near| format!("did you mean {}?", quote(near))));
-    site.notes.complain(complaint);
-    None
-}
-
-fn probe(raw: RawHealthCheck, path: &Path, site: &mut Site<'_>) -> Option<ProbeParams> {
-    let path = path.key("health_check");
-    let usual = ProbeParams::default();
-    let interval = seconds(raw.interval_seconds).or(site.said.probe_interval);
-    let timeout = seconds(raw.timeout_seconds).or(site.said.probe_timeout);
-    let probe = ProbeParams::new(
-        interval.unwrap_or_else(|| usual.interval()),
-        timeout.unwrap_or_else(|| usual.timeout()),
-    );
-    if let Some(endpoint) = &raw.endpoint
-        && !endpoint.starts_with('/')
-        && endpoint::url(endpoint).is_err()
-    {
-        site.wrong(
-            &path.key("endpoint"),
-            "must be a path from `/` or an http or https URL",
-        );
-    }
-    let method = match raw.method {
-        None | Some(RawProbeMethod::Auto) => ProbeMethod::Auto,
-        Some(RawProbeMethod::Get) => ProbeMethod::Get,
-        Some(RawProbeMethod::Options) => ProbeMethod::Options,
-        Some(RawProbeMethod::Mcp) => ProbeMethod::Mcp,
+) -> Policy {
+    let policy = match raw.load_balancing {
+        None | Some(RawBalancing::RoundRobin) => Policy::RoundRobin,
+        Some(RawBalancing::LeastConnections) => Policy::LeastConnections,
+        Some(RawBalancing::PeakEwma) => Policy::PeakEwma,
+        Some(RawBalancing::Priority) => Policy::Priority,
     };
-    match probe {
-        Ok(probe) => Some(
-            probe
-                .with_enabled(raw.enabled.unwrap_or(true))
-                .with_endpoint(raw.endpoint)
-                .with_method(method),
-        ),
-        Err(problem) => {
-            site.wrong(&path, problem);
-            None
-        }
+    let at = path.key("load_balancing");
+    if raw.load_balancing.is_some() && endpoint.is_some_and(|endpoint| endpoint.count() == 1) {
+        let message = format!("{at} has no effect: the backend is one server or process");
+        site.notes.warn(message, site.places.key_place(&at));
     }
+    let Some(RawReplicas::Servers(servers)) = &raw.replicas else {
+        return policy;
+    };
+    let set = |replica: &Option<RawReplica>| replica.as_ref().is_some_and(|r| r.priority.is_some());
+    if policy != Policy::Priority
+        && let Some(item) = servers.iter().position(set)
+    {
+        let at = path.key("replicas").item(item).key("priority");
+        let message = format!("{at} has no effect without `load_balancing: priority`");
+        site.notes.warn(message, site.places.key_place(&at));
+    }
+    policy
 }
 
-fn breaker(raw: &RawBreaker, path: &Path, site: &mut Site<'_>) -> Option<BreakerParams> {
-    let usual = BreakerParams::default();
-    let open_for: Option<Duration> = seconds(raw.timeout_seconds);
-    let built = BreakerParams::new(
-        raw.failure_threshold
-            .unwrap_or_else(|| usual.failure_threshold()),
-        open_for.unwrap_or_else(|| usual.open_for()),
-        raw.half_open_attempts
-            .unwrap_or_else(|| usual.half_open_attempts()),
-    );
-    match built {
-        Ok(breaker) => Some(breaker),
-        Err(problem) => {
-            site.wrong(&path.key("circuit_breaker"), problem);
-            None
-        }
+fn safety(raw: RawSafety) -> Safety {
+    match raw {
+        RawSafety::Strict => Safety::Strict,
+        RawSafety::Standard => Safety::Standard,
+        RawSafety::Trusting => Safety::Trusting,
     }
 }

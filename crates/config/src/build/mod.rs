@@ -6,7 +6,9 @@
 mod backend;
 mod backends;
 mod endpoint;
+mod health;
 mod later;
+mod routes;
 mod server;
 
 use std::collections::HashSet;

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderName, Uri};
-use mcp_router_health::{BreakerParams, ProbeParams};
+use mcp_router_health::{BreakerParams, ProbeParams, Safety};
 use mcp_router_protocol::name::{BackendName, Namespace};
+use mcp_router_routing::balance::Policy;
 use mcp_router_routing::{RoutePattern, Strategy};
 use secrecy::SecretString;
 
@@ -34,6 +35,12 @@ pub struct BackendConfig {
     pub probe: ProbeParams,
     /// When it is left alone.
     pub breaker: BreakerParams,
+    /// Which failed calls may be made again.
+    pub safety: Safety,
+    /// How calls are spread over several servers or processes.
+    pub balancing: Policy,
+    /// Whether it is connected or started only at the first call.
+    pub lazy: bool,
     /// The first whose pattern matches a tool decides its strategy.
     pub routes: Vec<Route>,
 }
@@ -142,6 +149,14 @@ impl EndpointConfig {
     /// Whether the router starts it as a process.
     pub fn is_command(&self) -> bool {
         matches!(self, Self::Command(_))
+    }
+
+    /// How many servers or processes it is; at least 1.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Http(http) => http.servers.len(),
+            Self::Command(command) => command.processes as usize,
+        }
     }
 }
 

@@ -132,6 +132,25 @@ pub(crate) struct RawBreaker {
     /// Trial calls at once then, and successes in a row that close it.
     #[schemars(range(min = 1), extend("x-status" = "not_active"))]
     pub(crate) half_open_attempts: Option<u32>,
+    /// A share of failures that opens the circuit as well. Absent: only a run of failures does.
+    #[schemars(extend("x-status" = "not_active"))]
+    pub(crate) failure_rate: Option<RawFailureRate>,
+}
+
+/// A share of failures that opens the circuit.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "FailureRate")]
+pub(crate) struct RawFailureRate {
+    /// Failures of a hundred calls; 429 counts as one here.
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) percent: Option<u32>,
+    /// Calls that it takes to judge.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) min_calls: Option<u32>,
+    /// How far back calls count, in seconds.
+    #[schemars(range(min = 1, max = 3600))]
+    pub(crate) window_seconds: Option<f64>,
 }
 
 /// What may be tried again.

@@ -17,11 +17,11 @@ use serde::Deserialize;
 use serde_yaml::Mapping;
 
 pub(crate) use backend::{
-    RawBackend, RawBreaker, RawHealthCheck, RawProbeMethod, RawRoute, RawSession, RawStrategy,
-    RawTransport,
+    RawBackend, RawBalancing, RawBreaker, RawFailureRate, RawHealthCheck, RawProbeMethod, RawRoute,
+    RawSafety, RawSession, RawStrategy, RawTransport,
 };
 pub(crate) use later::{RawAlert, RawAlertType, RawRegistration};
-pub(crate) use replicas::RawReplicas;
+pub(crate) use replicas::{RawReplica, RawReplicas};
 pub(crate) use server::{RawLimits, RawServer};
 pub(crate) use tools::RawTools;
 
