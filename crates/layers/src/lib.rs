@@ -21,12 +21,14 @@
 
 #![forbid(unsafe_code)]
 
+mod breaker;
 mod drain;
 mod endpoint;
 mod limit;
 mod timeout;
 mod trace;
 
+pub use breaker::{Breaker, BreakerLayer, ByTraits, Judge};
 pub use drain::{Drain, DrainLayer};
 pub use endpoint::{Admitted, Endpoint, Failure, InFlight, MAX_REST, Probe, Stage, Standing};
 pub use limit::{Limit, LimitLayer, LimitParams};
@@ -35,6 +37,7 @@ pub use trace::{Trace, TraceLayer};
 
 /// The futures of the layers, for those who must name them.
 pub mod future {
+    pub use crate::breaker::BreakerFuture;
     pub use crate::drain::DrainFuture;
     pub use crate::limit::LimitFuture;
     pub use crate::timeout::TimeoutFuture;

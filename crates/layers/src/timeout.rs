@@ -76,7 +76,8 @@ impl TimeoutLayer {
     /// What `mcp-router` gives an attempt by default.
     pub const DEFAULT: Duration = Duration::from_secs(30);
 
-    /// Gives each attempt `attempt`, or what remains of the call's deadline if that is less.
+    /// Gives each attempt `attempt`, or what remains of the call's deadline if that is less. A
+    /// call that brings a time of its own (`context.attempt`) gets that instead.
     pub const fn new(attempt: Duration) -> Self {
         Self { attempt }
     }
@@ -110,8 +111,12 @@ where
 
     fn call(&mut self, request: McpRequest) -> Self::Future {
         // A listen stream lives until one side ends it.
-        let timer = (request.method != Method::Listen)
-            .then(|| Timer::start(self.attempt, request.context.deadline.clone()));
+        let timer = (request.method != Method::Listen).then(|| {
+            Timer::start(
+                request.context.attempt.unwrap_or(self.attempt),
+                request.context.deadline.clone(),
+            )
+        });
         let in_time = timer
             .as_ref()
             .is_none_or(|t| !t.deadline.remaining().is_zero());
@@ -135,7 +140,7 @@ where
         let mut this = self.project();
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
             let late = CallError::new(Reason::Timeout, Sent::No);
-            return Poll::Ready(Err(late.detail("before it was sent")));
+            return Poll::Ready(Err(late.detail("before it was sent").blameless()));
         };
         if let Poll::Ready(answer) = inner.poll(cx) {
             let answer = answer.map_err(Into::into)?;
@@ -246,7 +251,7 @@ impl Timer {
         }
         let error = CallError::new(Reason::Timeout, Sent::Unknown);
         Some(match self.waiting.take() {
-            Some(_) => error.detail("waiting for the client"),
+            Some(_) => error.detail("waiting for the client").blameless(),
             None if end < self.until => error.detail("at the deadline of the call"),
             None => error.detail(format!("after {}", seconds(self.granted))),
         })

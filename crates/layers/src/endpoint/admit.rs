@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use mcp_router_health::{Admission, CircuitState, Refused, Verdict};
+use mcp_router_service::{CallError, Class};
 use tokio::time::Instant;
 
 use super::{Endpoint, Stage};
@@ -111,11 +112,42 @@ impl Admitted {
         self.admission.as_ref().is_some_and(Admission::is_trial)
     }
 
+    /// Says how a call ended. What went wrong is kept for people, and an endpoint that asked to
+    /// be left in peace (429 or 503 with `Retry-After`) rests.
+    pub fn ended(self, class: Class, error: Option<&CallError>) {
+        let verdict = match class {
+            Class::Success => Verdict::Success,
+            Class::Failure => Verdict::Failure,
+            Class::Throttled => Verdict::Throttled,
+            Class::Neutral => Verdict::Neutral,
+        };
+        if let Some(error) = error {
+            if let (Some(429 | 503), Some(time)) = (error.status, error.retry_after) {
+                self.endpoint.rest_for(time);
+            }
+            if class == Class::Failure {
+                self.endpoint.note_failure(Stage::Call, words(error), None);
+            }
+        } else if class == Class::Failure {
+            let text = "the answer broke off";
+            self.endpoint.note_failure(Stage::Call, text, None);
+        }
+        self.report(verdict);
+    }
+
     /// Says how it ended.
     pub fn report(mut self, verdict: Verdict) {
         if let Some(admission) = self.admission.take() {
             self.endpoint.report(admission, verdict);
         }
+    }
+}
+
+/// Why a call failed, without the backend's name: whoever shows it knows that.
+fn words(error: &CallError) -> String {
+    match &error.detail {
+        Some(detail) => format!("{}: {detail}", error.reason),
+        None => error.reason.to_string(),
     }
 }
 

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use mcp_router_service::{Class, Classify};
 use tokio::time::advance;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, task};
 use tower::ServiceExt;
@@ -171,6 +172,35 @@ async fn the_clock_stands_still_while_the_client_is_asked() {
         next(&mut events).await,
         Some(Ok(Event::Outcome(_)))
     ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_answer_is_not_held_against_the_backend() {
+    let (feed, mut events, _, _alive) = streaming(600).await;
+    let (reply, _answer) = tokio::sync::oneshot::channel();
+    let request = mcp_router_service::ServerRequest {
+        method: Method::Elicit,
+        params: mcp_router_protocol::RawParams::default(),
+        reply,
+    };
+    feed.send(Ok(Event::ServerRequest(request))).unwrap();
+    assert!(next(&mut events).await.unwrap().is_ok());
+    let error = timeout_of(&mut events).await;
+    assert_eq!(error.detail.as_deref(), Some("waiting for the client"));
+    assert_eq!(error.class(), Class::Neutral);
+}
+
+#[tokio::test(start_paused = true)]
+async fn f3_a_call_may_bring_a_time_of_its_own() {
+    let mut request = call(secs(600));
+    request.context.attempt = Some(secs(120));
+    let (mut call, _backend) = start(30, request).await;
+    advance(Duration::from_millis(119_990)).await;
+    assert_pending!(call.poll());
+    advance(Duration::from_millis(20)).await;
+    let error = assert_ready_err!(call.poll());
+    assert_eq!(error.detail.as_deref(), Some("after 120 s"));
+    assert_eq!(error.class(), Class::Failure);
 }
 
 #[tokio::test(start_paused = true)]
