@@ -74,6 +74,12 @@ impl BackoffParams {
         Self { first, ..self }
     }
 
+    /// For making a call again at the same backend: 1 s doubling to 10 s, jitter 0.5.
+    pub const RETRY: Self = Self {
+        cap: Duration::from_secs(10),
+        ..Self::RECONNECT
+    };
+
     /// The longest wait there can be.
     pub fn cap(&self) -> Duration {
         self.cap

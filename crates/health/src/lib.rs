@@ -6,13 +6,16 @@
 
 mod backoff;
 mod breaker;
+mod budget;
 mod circuit;
 mod probe;
 mod safety;
+mod sliding;
 mod window;
 
 pub use backoff::{Backoff, BackoffParams};
 pub use breaker::{BreakerParams, CircuitState, FailureRate};
+pub use budget::{BudgetParams, RetryBudget};
 pub use circuit::{Admission, Breaker, Refused, Verdict};
 pub use probe::{ProbeMethod, ProbeParams, UnknownProbeMethod};
 pub use safety::{Safety, UnknownSafety};

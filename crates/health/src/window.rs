@@ -3,19 +3,14 @@
 use std::time::{Duration, Instant};
 
 use crate::circuit::Verdict;
+use crate::sliding::Sliding;
 use crate::{FailureRate, InvalidParams};
 
-/// Parts of a window: what is older than it leaves in steps of a tenth of it.
-const PARTS: u64 = 10;
-
-/// Calls and failures of the last ten parts.
+/// Calls and failures of the last while.
 #[derive(Debug)]
 pub(crate) struct RateWindow {
     params: FailureRate,
-    origin: Option<Instant>,
-    /// The newest part, counted from the origin.
-    newest: u64,
-    parts: [Part; PARTS as usize],
+    parts: Sliding<Part>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,14 +72,12 @@ impl RateWindow {
     pub(crate) fn new(params: FailureRate) -> Self {
         Self {
             params,
-            origin: None,
-            newest: 0,
-            parts: Default::default(),
+            parts: Sliding::new(params.window),
         }
     }
 
     pub(crate) fn clear(&mut self) {
-        self.parts = Default::default();
+        self.parts.clear();
     }
 
     /// Counts a call's end; whether the circuit must open.
@@ -94,34 +87,17 @@ impl RateWindow {
             Verdict::Failure | Verdict::Throttled => true,
             Verdict::Neutral => return false,
         };
-        self.forget(now);
-        let part = &mut self.parts[(self.newest % PARTS) as usize];
+        let part = self.parts.at(now);
         part.calls = part.calls.saturating_add(1);
         part.failures = part.failures.saturating_add(u32::from(failed));
-        let sum = |f: fn(&Part) -> u32| self.parts.iter().map(|p| u64::from(f(p))).sum::<u64>();
-        let (calls, failures) = (sum(|p| p.calls), sum(|p| p.failures));
+        let (mut calls, mut failures) = (0, 0);
+        for part in self.parts.oldest_first() {
+            calls += u64::from(part.calls);
+            failures += u64::from(part.failures);
+        }
         failed
             && calls >= u64::from(self.params.min_calls)
             && failures * 100 >= calls * u64::from(self.params.percent)
-    }
-
-    /// Empties the parts that have become too old.
-    fn forget(&mut self, now: Instant) {
-        let origin = *self.origin.get_or_insert(now);
-        let part = (self.params.window / PARTS as u32).max(Duration::from_nanos(1));
-        let since = now.saturating_duration_since(origin).as_nanos() / part.as_nanos();
-        let index = u64::try_from(since).unwrap_or(u64::MAX);
-        if index <= self.newest {
-            return; // another thread's clock was read a little later
-        }
-        let steps = (index - self.newest).min(PARTS);
-        for step in 1..=steps {
-            self.parts[((self.newest + step) % PARTS) as usize] = Part::default();
-        }
-        if steps == PARTS {
-            self.parts = Default::default();
-        }
-        self.newest = index;
     }
 }
 
