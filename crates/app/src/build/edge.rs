@@ -33,6 +33,7 @@ impl Edge {
             service,
             events,
             close,
+            ..
         } = connected;
         Ok(Self {
             service,

@@ -25,7 +25,7 @@ pub(crate) type Answer = Result<RawJson, ErrorObject>;
 pub(crate) struct Dialect {
     pub(crate) revision: Revision,
     /// The router's own `clientInfo`.
-    identity: RawJson,
+    pub(crate) identity: RawJson,
 }
 
 /// What of a request is needed to read its answer.

@@ -15,8 +15,8 @@ use tokio::time::{Instant, timeout};
 
 /// For so long after a failed attempt its failure is the answer; no caller starts another.
 const FRESH: Duration = Duration::from_millis(250);
-/// How long a call waits for a connection that is being made.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a call waits for a connection that is being made all the time.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The state of one backend's connection.
 #[derive(Debug)]
@@ -25,10 +25,27 @@ pub(crate) struct Link<P> {
     phase: watch::Sender<Phase>,
     attempts: AtomicU64,
     wake: Notify,
+    /// How long a call waits for a connection that is being made.
+    patience: Duration,
+}
+
+/// How the connection stands.
+#[derive(Debug)]
+pub(crate) enum Standing<P> {
+    /// Nobody has needed it.
+    Asleep,
+    /// It is being made.
+    Connecting,
+    /// It is there.
+    Up(Arc<P>),
+    /// It could not be made, or is lost.
+    Down(CallError),
 }
 
 #[derive(Clone, Debug)]
 enum Phase {
+    /// Nobody has asked for it, or nobody for long.
+    Asleep,
     /// Nobody has tried, or somebody is trying.
     Connecting,
     Up,
@@ -44,13 +61,40 @@ enum Phase {
 }
 
 impl<P> Link<P> {
-    pub(crate) fn new() -> Self {
+    /// A connection that nobody has tried to make. With `lazy` nobody will until the first call,
+    /// and calls wait for as long as it takes to make one.
+    pub(crate) fn new(lazy: bool, handshake: Duration) -> Self {
         Self {
             up: ArcSwapOption::empty(),
-            phase: watch::Sender::new(Phase::Connecting),
+            phase: watch::Sender::new(if lazy {
+                Phase::Asleep
+            } else {
+                Phase::Connecting
+            }),
             attempts: AtomicU64::new(0),
             wake: Notify::new(),
+            patience: if lazy { handshake } else { PATIENCE },
         }
+    }
+
+    /// How the connection stands now.
+    pub(crate) fn standing(&self) -> Standing<P> {
+        if let Some(peer) = self.get() {
+            return Standing::Up(peer);
+        }
+        // Not held: the writer would wait for us, and we for it.
+        let phase = self.phase.borrow().clone();
+        match phase {
+            Phase::Asleep => Standing::Asleep,
+            Phase::Connecting | Phase::Up => Standing::Connecting,
+            Phase::Down { .. } => Standing::Down(self.failure()),
+        }
+    }
+
+    /// The connection was given up; the next call has it made again.
+    pub(crate) fn set_asleep(&self) {
+        self.up.store(None);
+        self.phase.send_replace(Phase::Asleep);
     }
 
     /// The connection, if there is one.
@@ -114,13 +158,13 @@ impl<P> Link<P> {
         }
         self.wake();
         let ended = phase.wait_for(|phase| match phase {
-            Phase::Connecting => false,
+            Phase::Connecting | Phase::Asleep => false,
             Phase::Up => true,
             Phase::Down {
                 attempt: failed, ..
             } => *failed > attempt,
         });
-        let ended = timeout(PATIENCE, ended).await.is_ok();
+        let ended = timeout(self.patience, ended).await.is_ok();
         self.get().ok_or_else(|| {
             if ended {
                 self.failure()
@@ -159,7 +203,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn many_callers_cost_one_attempt_and_share_its_failure() {
-        let link: Arc<Link<()>> = Arc::new(Link::new());
+        let link: Arc<Link<()>> = Arc::new(Link::new(false, PATIENCE));
         link.set_down(&refused(), true);
         tokio::time::advance(2 * FRESH).await;
         let callers: Vec<_> = (0..10)
@@ -184,7 +228,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_fresh_failure_is_the_answer_and_so_is_one_that_is_not_to_be_retried() {
-        let link: Link<()> = Link::new();
+        let link: Link<()> = Link::new(false, PATIENCE);
         for retry in [true, false] {
             link.set_down(&refused(), retry);
             let start = Instant::now();
@@ -195,7 +239,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_waits_for_a_connection_but_not_for_ever() {
-        let link: Arc<Link<u8>> = Arc::new(Link::new());
+        let link: Arc<Link<u8>> = Arc::new(Link::new(false, PATIENCE));
         let error = link.peer().await.unwrap_err();
         assert_eq!(
             (error.reason, error.sent),

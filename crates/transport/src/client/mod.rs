@@ -24,13 +24,14 @@ pub mod http;
 mod info;
 mod link;
 mod mux;
+mod probe;
 mod respond;
 mod rope;
 
 use std::fmt;
 
 use futures::future::BoxFuture;
-use mcp_router_service::{EventStream, McpService};
+use mcp_router_service::{EventStream, McpService, Prober};
 
 pub use backoff::BackoffParams;
 pub use child::{ChildParams, child};
@@ -47,6 +48,9 @@ pub struct Connected {
     pub service: McpService,
     /// Tells how it goes; see [`mcp_router_service::BackendEvent`].
     pub events: EventStream,
+    /// Asks it whether it is well; see [`mcp_router_service::Prober`]. On a budget of its own: a
+    /// backend whose every place is taken can still be asked.
+    pub probe: Prober,
     /// Ends it in good order.
     pub close: Closer,
 }

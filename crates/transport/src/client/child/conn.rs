@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
-use mcp_router_protocol::{Era, Method, RawJson};
+use mcp_router_protocol::{Era, ItemKind, Method, RawJson};
 use mcp_router_service::{
-    BackendInfo, CallError, McpRequest, McpResponse, Outcome, Reason, Scope, Sent,
+    BackendInfo, CallError, HoldGuard, McpRequest, McpResponse, Outcome, Reason, Scope, Sent,
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 
 use super::pipes::{Line, Stuck};
 use crate::client::asks::Asks;
@@ -34,7 +36,18 @@ pub(super) struct Conn {
     strikes: AtomicU32,
     /// Told when the child must be started again.
     pub(super) restart: Notify,
+    used: watch::Sender<Used>,
 }
+
+/// How much clients use a child. The router's own questions do not count.
+#[derive(Clone, Copy, Debug)]
+struct Used {
+    calls: usize,
+    last: Instant,
+}
+
+/// A client's call in flight.
+struct InUse(Arc<Conn>);
 
 /// A process whose era is known.
 #[derive(Debug)]
@@ -64,7 +77,40 @@ impl Conn {
             stuck: Stuck::new(),
             strikes: AtomicU32::new(0),
             restart: Notify::new(),
+            used: watch::Sender::new(Used {
+                calls: 0,
+                last: Instant::now(),
+            }),
         }
+    }
+
+    /// Whether a client's call is in flight.
+    pub(super) fn is_used(&self) -> bool {
+        self.used.borrow().calls > 0
+    }
+
+    /// Resolves when no client has had a call in flight for `time`.
+    pub(super) async fn unused_for(&self, time: Duration) {
+        let mut used = self.used.subscribe();
+        loop {
+            let now = *used.borrow_and_update();
+            let over = async {
+                if now.calls > 0 {
+                    std::future::pending::<()>().await;
+                }
+                tokio::time::sleep_until(now.last + time).await;
+            };
+            tokio::select! {
+                () = over => return,
+                // The sender lives in `self`.
+                _ = used.changed() => {}
+            }
+        }
+    }
+
+    fn use_it(self: &Arc<Self>) -> InUse {
+        self.used.send_modify(|used| used.calls += 1);
+        InUse(self.clone())
     }
 
     pub(super) fn next_id(&self) -> u64 {
@@ -136,17 +182,40 @@ impl Peer {
         if legacy && request.method == Method::Discover {
             return self.describe().await;
         }
+        // Lists are the router's own questions: clients get theirs from the catalogue.
+        let own = ItemKind::of_list_method(&request.method).is_some();
+        let in_use = (!own).then(|| self.conn.use_it());
         let ticket = self.conn.subscribe(&self.dialect, &request)?;
-        ticket
-            .response(self.dialect.clone(), Asked::of(&request))
-            .await
+        let answer = ticket.response(self.dialect.clone(), Asked::of(&request));
+        Ok(answer.await?.hold(in_use))
+    }
+
+    /// Whether the child answers at all; any answer will do.
+    ///
+    /// # Errors
+    /// If its pipe is closed or full.
+    pub(super) async fn ping(&self) -> Result<(), CallError> {
+        let id = self.conn.next_id();
+        let question = match self.dialect.era() {
+            Era::Modern => handshake::discover(id, &self.dialect.identity)?,
+            Era::Legacy => handshake::ping(id),
+        };
+        // An error is a sign of life too.
+        self.conn.ask(id, question).await.map(drop)
     }
 
     /// What a modern backend would say of itself, once this one has shown that it lives.
     async fn describe(&self) -> Result<McpResponse, CallError> {
-        let id = self.conn.next_id();
-        // An error is a sign of life too.
-        let _ = self.conn.ask(id, handshake::ping(id)).await?;
+        self.ping().await?;
         Ok(McpResponse::complete(described(&self.info)))
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.used.send_modify(|used| {
+            used.calls = used.calls.saturating_sub(1);
+            used.last = Instant::now();
+        });
     }
 }

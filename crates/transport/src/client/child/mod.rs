@@ -16,10 +16,12 @@ mod spawn;
 mod stderr;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use mcp_router_protocol::{ItemKind, Method};
-use mcp_router_service::{BackendEvent, CallError, McpRequest, McpService};
+use mcp_router_service::{BackendEvent, CallError, McpRequest, McpService, Prober, Pulse};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -30,16 +32,22 @@ use crate::client::backoff::Backoff;
 use crate::client::dialect::Answer;
 use crate::client::events::Events;
 use crate::client::info::listen_params;
-use crate::client::link::Link;
+use crate::client::link::{Link, Standing};
+use crate::client::probe::failure;
 use conn::Peer;
 use life::Life;
 use opening::Opening;
+
+/// How long a child that is about to be stopped still takes the calls of those who found it awake.
+const FAREWELL: Duration = Duration::from_millis(50);
 
 /// Starts the edge of one child process, and the process itself unless it is lazy. Call it inside
 /// a runtime.
 pub fn child(params: ChildParams) -> Connected {
     let (events, stream) = Events::channel();
-    let link = Arc::new(Link::new());
+    let patience = params.probe_timeout + params.handshake_timeout;
+    let link = Arc::new(Link::new(params.lazy, patience));
+    let probe = prober(link.clone());
     let stop = CancellationToken::new();
     let name = params.name.clone();
     let driver = Driver {
@@ -64,6 +72,7 @@ pub fn child(params: ChildParams) -> Connected {
     Connected {
         service: McpService::new(service),
         events: stream,
+        probe,
         close: Box::new(move || {
             async move {
                 stop.cancel();
@@ -73,6 +82,27 @@ pub fn child(params: ChildParams) -> Connected {
             .boxed()
         }),
     }
+}
+
+/// Asks a child over its pipe. One that is being started, or sleeps, is left alone.
+fn prober(link: Arc<Link<Peer>>) -> Prober {
+    // Questions that a child does not answer must not pile up in its pipe.
+    let turns = Arc::new(Semaphore::new(1));
+    Arc::new(move || {
+        let (link, turns) = (link.clone(), turns.clone());
+        async move {
+            let _turn = turns.acquire().await;
+            match link.standing() {
+                Standing::Asleep | Standing::Connecting => Ok(Pulse::Unknown),
+                Standing::Down(error) => Err(failure(&error)),
+                Standing::Up(peer) => match peer.ping().await {
+                    Ok(()) => Ok(Pulse::Well),
+                    Err(error) => Err(failure(&error)),
+                },
+            }
+        }
+        .boxed()
+    })
 }
 
 struct Driver {
@@ -85,21 +115,28 @@ struct Driver {
 
 impl Driver {
     async fn run(mut self) {
-        if self.params.lazy {
-            tokio::select! {
-                () = self.link.woken() => {}
-                () = self.stop.cancelled() => return,
-            }
-        }
         let mut backoff = Backoff::new(self.params.backoff);
         loop {
+            if self.params.lazy && !self.sleep().await {
+                return;
+            }
             self.link.set_connecting();
             let started = Instant::now();
+            let asked = self.opening;
             let Some(Ended { error, life }) = self.live().await else {
                 return;
             };
+            let Some(error) = error else {
+                backoff.reset();
+                stopped(life).await;
+                continue;
+            };
             if started.elapsed() >= self.params.stable_after {
                 backoff.reset();
+            }
+            if asked != self.opening {
+                // Two lives in one attempt count as two.
+                backoff.next();
             }
             let retry_in = backoff.next();
             let error = error.on(&self.params.name);
@@ -116,6 +153,16 @@ impl Driver {
                 return;
             }
         }
+    }
+
+    /// Until somebody needs the child; `false`: the edge is closed.
+    async fn sleep(&self) -> bool {
+        self.link.set_asleep();
+        let woken = async {
+            self.events.tell(BackendEvent::Asleep).await;
+            self.link.woken().await;
+        };
+        self.stop.run_until_cancelled(woken).await.is_some()
     }
 
     /// One life, or two where the first question kills. `None`: the edge is closed.
@@ -136,6 +183,7 @@ impl Driver {
             Ok(life) => life,
             Err(error) => {
                 self.link.set_down(&error, false);
+                let error = Some(error);
                 return Some(Ended { error, life: None });
             }
         };
@@ -150,7 +198,7 @@ impl Driver {
                 Ok(peer) => self.watch(&mut life, peer).await,
                 Err(error) => {
                     self.opening = self.opening.after(error.reason);
-                    error
+                    Some(error)
                 }
             }
         };
@@ -158,24 +206,55 @@ impl Driver {
             life.stop().await;
             return None;
         };
+        let Some(error) = error else {
+            let life = Some(life);
+            return Some(Ended { error: None, life });
+        };
         // A crashing child must not be started at the rate of calls: no retry for them.
         self.link.set_down(&error, false);
         life.fail_calls(error.reason, "its process ended").await;
-        let life = Some(life);
+        let (error, life) = (Some(error), Some(life));
         Some(Ended { error, life })
     }
 
-    /// Serves until the child ends.
-    async fn watch(&self, life: &mut Life, peer: Peer) -> CallError {
+    /// Serves until the child ends, with the reason, or nobody needs it any more.
+    async fn watch(&self, life: &mut Life, peer: Peer) -> Option<CallError> {
         let peer = Arc::new(peer);
         self.link.set_up(peer.clone());
         let info = peer.info.clone();
         self.events.tell(BackendEvent::Connected(info)).await;
         let listening = self.listen(&peer);
         tokio::pin!(listening);
+        let ended = async {
+            tokio::select! {
+                error = life.ended() => error,
+                () = &mut listening => life.ended().await,
+            }
+        };
         tokio::select! {
-            error = life.ended() => error,
-            () = &mut listening => life.ended().await,
+            error = ended => Some(error),
+            () = self.idle(&peer) => {
+                tracing::info!(backend = %self.params.name, "child stopped: nobody used it");
+                None
+            }
+        }
+    }
+
+    /// Resolves when a lazy child has not been called for so long that it may go. Calls find it
+    /// asleep then.
+    async fn idle(&self, peer: &Arc<Peer>) {
+        if !self.params.lazy {
+            return std::future::pending().await;
+        }
+        loop {
+            peer.conn.unused_for(self.params.idle_after).await;
+            self.link.set_asleep();
+            // Whoever found it awake a moment ago has begun by now.
+            sleep(FAREWELL).await;
+            if !peer.conn.is_used() {
+                return;
+            }
+            self.link.set_up(peer.clone());
         }
     }
 
@@ -203,7 +282,8 @@ impl Driver {
 
 /// A life that cannot go on. Its calls have failed; its process may not have ended.
 struct Ended {
-    error: CallError,
+    /// Why; `None`: nobody needed it.
+    error: Option<CallError>,
     life: Option<Life>,
 }
 

@@ -42,8 +42,10 @@ pub struct ChildParams {
     pub stable_after: Duration,
     /// Lines of standard error logged per second; what is beyond is counted.
     pub stderr_lines_per_second: u32,
-    /// Start at the first call, not at once.
+    /// Start at the first call, not at once; and stop after [`idle_after`](Self::idle_after).
     pub lazy: bool,
+    /// How long a lazy child lives without a call.
+    pub idle_after: Duration,
     /// Who the router says it is.
     pub identity: Identity,
 }
@@ -66,6 +68,7 @@ impl ChildParams {
             stable_after: Duration::from_secs(60),
             stderr_lines_per_second: 100,
             lazy: false,
+            idle_after: Duration::from_secs(300),
             identity: Identity::default(),
         }
     }

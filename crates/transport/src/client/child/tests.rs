@@ -11,6 +11,8 @@ use tower::ServiceExt;
 use super::*;
 use crate::client::BackoffParams;
 
+mod life;
+
 /// Answers what it is asked; `$l` is the line, `$i` its id.
 const PRELUDE: &str = r#"
 say() { printf '%s\n' "$1"; }
@@ -369,17 +371,6 @@ async fn list_changes_and_errors_pass_and_discover_is_answered_for_a_legacy_chil
         panic!()
     };
     assert!(result.get("capabilities").unwrap().get("tools").is_some());
-    (edge.close)().await;
-}
-
-#[tokio::test]
-async fn a_lazy_child_starts_with_the_first_call() {
-    let mut params = params(&format!("tool() {{ text here; }}\n{LEGACY}"));
-    params.lazy = true;
-    let mut edge = child(params);
-    tokio::task::yield_now().await;
-    assert!(edge.events.next().now_or_never().is_none());
-    assert_eq!(within(SOON, said(&edge)).await, "here");
     (edge.close)().await;
 }
 

@@ -1,5 +1,6 @@
 //! Keeps one HTTP backend connected, for ever.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::edge::Edge;
 use super::lane::Lane;
 use super::negotiate::{Finding, Peer, negotiate};
-use super::standing;
+use super::{renew, standing};
 use crate::client::backoff::Backoff;
 
 /// Attempts are at least so far apart, however many calls ask for one.
@@ -21,11 +22,15 @@ const CLOSE: Duration = Duration::from_secs(3);
 /// Connects, watches, connects again; ends when `stop` is cancelled, with every upstream session
 /// closed.
 pub(super) async fn drive(edge: Arc<Edge>, stop: CancellationToken) {
-    if edge.params.lazy && stop.run_until_cancelled(edge.link.woken()).await.is_none() {
-        return;
-    }
     let mut known = None;
-    stop.run_until_cancelled(run(&edge, &mut known)).await;
+    let living = async {
+        if edge.params.lazy {
+            edge.events.tell(BackendEvent::Asleep).await;
+            edge.link.woken().await;
+        }
+        tokio::join!(run(&edge, &mut known), renew::connections(&edge))
+    };
+    stop.run_until_cancelled(living).await;
     let closing = async {
         let shared = edge.link.get().and_then(|peer| peer.lane.clone());
         let shared = async {
@@ -40,7 +45,7 @@ pub(super) async fn drive(edge: Arc<Edge>, stop: CancellationToken) {
     }
 }
 
-async fn run(edge: &Arc<Edge>, known: &mut Option<Finding>) {
+async fn run(edge: &Arc<Edge>, known: &mut Option<Finding>) -> Infallible {
     let mut backoff = Backoff::new(edge.params.backoff);
     loop {
         edge.link.set_connecting();

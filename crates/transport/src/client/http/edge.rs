@@ -75,7 +75,7 @@ impl Edge {
     pub(super) fn new(params: HttpBackendParams, events: Events) -> Self {
         Self {
             wire: Wire::new(&params),
-            link: Link::new(),
+            link: Link::new(params.lazy, params.probe_timeout + params.handshake_timeout),
             events,
             identity: params.identity.json(),
             lanes: Lanes::new(&params.name),

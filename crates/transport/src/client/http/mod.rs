@@ -7,6 +7,8 @@
 //! | `modern`, `session`, `channel` | calls in each of the three ways |
 //! | `lane` | which upstream session a call belongs to |
 //! | `exchange` | one streamable call, request to answer |
+//! | `probe` | whether the backend is well, asked apart from calls |
+//! | `renew` | connections do not outlive what their name stands for |
 //! | `standing` | streams for what the backend tells by itself |
 //! | `edge`, `messages`, `refusal`, `wire` | requests, responses, and what each failure proves |
 
@@ -19,7 +21,9 @@ mod messages;
 mod modern;
 mod negotiate;
 mod params;
+mod probe;
 mod refusal;
+mod renew;
 mod session;
 mod standing;
 mod timed;
@@ -44,6 +48,7 @@ use edge::Edge;
 pub fn http(params: HttpBackendParams) -> Connected {
     let (events, stream) = Events::channel();
     let edge = Arc::new(Edge::new(params, events));
+    let probe = probe::prober(&edge);
     let stop = CancellationToken::new();
     let done = tokio::spawn(driver::drive(edge.clone(), stop.clone()));
     // Whoever drops the service's last clone ends the driver.
@@ -59,6 +64,7 @@ pub fn http(params: HttpBackendParams) -> Connected {
     Connected {
         service: McpService::new(service),
         events: stream,
+        probe,
         close: Box::new(move || {
             async move {
                 stop.cancel();

@@ -60,22 +60,27 @@ impl Peer {
         }
     }
 
+    /// Asks for a sign of life.
+    ///
+    /// # Errors
+    /// If it gives none, or not the one of a backend of its kind.
+    pub(super) async fn ask(&self, edge: &Arc<Edge>) -> Result<(), Failed> {
+        match &self.lane {
+            None => match probe(edge, &self.url).await? {
+                Probed::Modern(_) => Ok(()),
+                _ => Err(no_common_version().into()),
+            },
+            Some(Lane::Session(session)) => session.ping(edge).await,
+            Some(Lane::Channel(channel)) => Ok(channel.ping(edge).await?),
+        }
+    }
+
     /// Whether the backend is still there, and still what it was.
     ///
     /// # Errors
     /// If it cannot be reached, or something else answers in its place.
     pub(super) async fn verify(&self, edge: &Arc<Edge>) -> Result<(), CallError> {
-        let asking = async {
-            match &self.lane {
-                None => match probe(edge, &self.url).await? {
-                    Probed::Modern(_) => Ok(()),
-                    _ => Err(no_common_version().into()),
-                },
-                Some(Lane::Session(session)) => session.ping(edge).await,
-                Some(Lane::Channel(channel)) => Ok(channel.ping(edge).await?),
-            }
-        };
-        let failed = match timeout(edge.params.handshake_timeout, asking).await {
+        let failed = match timeout(edge.params.handshake_timeout, self.ask(edge)).await {
             // Silence is no proof: a call's own timeout judges that.
             Ok(Ok(())) | Err(_) => return Ok(()),
             Ok(Err(failed)) => failed,
@@ -225,7 +230,9 @@ fn modern_peer(edge: &Arc<Edge>, url: &Uri, info: BackendInfo) -> Peer {
 }
 
 async fn open_session(edge: &Arc<Edge>, url: &Uri) -> Result<Peer, Failed> {
-    let (session, info) = Session::open(edge, url, shared(edge)).await?;
+    let (session, mut info) = Session::open(edge, url, shared(edge)).await?;
+    // Without a session id there is nothing by which it could tell one client from another.
+    info.stateful = session.has_id();
     Ok(legacy_peer(edge, url, info, Lane::Session(session)))
 }
 

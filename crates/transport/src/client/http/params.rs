@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, Uri, header};
+use mcp_router_health::ProbeMethod;
 use mcp_router_protocol::BackendName;
 
 use crate::client::Identity;
@@ -71,6 +72,14 @@ pub struct HttpBackendParams {
     pub handshake_timeout: Duration,
     /// Waits between attempts to connect.
     pub backoff: BackoffParams,
+    /// The longest that a connection is used again and again. Names are looked up for new ones.
+    pub connection_age: Duration,
+    /// How a probe asks the backend whether it is well.
+    pub health_method: ProbeMethod,
+    /// A page that must answer a probe with 2xx: a path, or a URL, which gets no credentials if it
+    /// is of another origin. Without one, `health` beside the MCP endpoint is asked, and where
+    /// there is no such page an MCP request.
+    pub health_page: Option<String>,
     /// Connect at the first call, not at once.
     pub lazy: bool,
     /// TLS roots and client certificates; the platform's roots if absent.
@@ -115,6 +124,9 @@ impl HttpBackendParams {
             probe_timeout: Duration::from_secs(5),
             handshake_timeout: Duration::from_secs(10),
             backoff: BackoffParams::RECONNECT.capped(Duration::from_secs(20)),
+            connection_age: Duration::from_secs(300),
+            health_method: ProbeMethod::Auto,
+            health_page: None,
             lazy: false,
             tls: None,
             identity: Identity::default(),

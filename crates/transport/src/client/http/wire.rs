@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -43,7 +44,10 @@ type Connector = Timed<HttpsConnector<Timed<HttpConnector>>>;
 /// The connections to one backend.
 #[derive(Debug)]
 pub(super) struct Wire {
-    client: Client<Connector, Rope>,
+    /// Replaced by [`renew`](Self::renew). Requests in flight keep the one they began with.
+    client: ArcSwap<Client<Connector, Rope>>,
+    builder: legacy::Builder,
+    connector: Connector,
     /// Sent with every request. Nothing of any client's request ever gets here (R50).
     base: HeaderMap,
     permits: Arc<Semaphore>,
@@ -87,21 +91,30 @@ impl Wire {
             .enable_all_versions()
             .wrap_connector(Timed::new(tcp, params.connect_timeout));
         let connector = Timed::new(https, params.connect_timeout + params.tls_timeout);
-        let client = Client::builder(TokioExecutor::new())
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .pool_idle_timeout(params.idle_timeout)
             .pool_max_idle_per_host(params.max_connections)
             // Only requests of which nothing was written.
             .retry_canceled_requests(true)
-            .http1_max_headers(100)
-            .build(connector);
+            .http1_max_headers(100);
         Self {
-            client,
+            client: ArcSwap::from_pointee(builder.build(connector.clone())),
+            builder,
+            connector,
             base: base(&params.headers),
             permits: Arc::new(Semaphore::new(params.max_connections)),
             queue_timeout: params.queue_timeout,
         }
+    }
+
+    /// From now on requests go over new connections, to where the name points now. Those in
+    /// flight end where they are.
+    pub(super) fn renew(&self) {
+        let client = self.builder.build(self.connector.clone());
+        self.client.store(Arc::new(client));
     }
 
     /// A place among the requests in flight.
@@ -138,8 +151,29 @@ impl Wire {
         *request.headers_mut() = self.base.clone();
         request.headers_mut().extend(headers);
         let captured = capture_connection(&mut request);
-        let sent = self.client.request(request).await;
-        let response = sent.map_err(failure)?;
+        self.begin(request, captured, permit).await
+    }
+
+    /// Sends a request without a body to another origin: nothing of what is configured goes along.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub(super) async fn send_bare(&self, method: Method, url: &Uri) -> Result<Reply, CallError> {
+        let mut request = Request::new(Rope::default());
+        *request.method_mut() = method;
+        *request.uri_mut() = url.clone();
+        let captured = capture_connection(&mut request);
+        self.begin(request, captured, None).await
+    }
+
+    async fn begin(
+        &self,
+        request: Request<Rope>,
+        captured: CaptureConnection,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Reply, CallError> {
+        let sent = self.client.load().request(request);
+        let response = sent.await.map_err(failure)?;
         Ok(Reply {
             response,
             connection: Connection {

@@ -5,6 +5,7 @@ mod fake;
 mod faults;
 mod finding;
 mod lanes;
+mod probes;
 mod streams;
 
 use std::time::Duration;
