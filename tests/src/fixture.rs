@@ -21,8 +21,9 @@
 //! The tools: `echo{text}`, `mirror{…}` (its arguments byte for byte as `structuredContent`),
 //! `add{a,b}`, `fail`, `sleep{ms}`, `big{bytes}`, `progress{n,ms}`, `once{nonce}` and the same
 //! declared idempotent or read-only, `regional{region}` (bound to `Mcp-Param-Region`). Any tool
-//! but `mirror` and `progress` counts its execution if given a `nonce`. The resources:
-//! `memo://hello` and the template `memo://note/{id}`; the prompt: `greet{who}`, with completion.
+//! but `mirror` counts its execution if given a `nonce`, and says in `structuredContent` which
+//! nonce it was, how often that ran and which fixture it is. The resources: `memo://hello` and
+//! the template `memo://note/{id}`; the prompt: `greet{who}`, with completion.
 
 mod builder;
 mod catalogue;
@@ -38,8 +39,10 @@ mod state;
 mod stdio;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tools;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -50,6 +53,7 @@ pub use self::fault::{Fault, Rule};
 pub use self::log::{Received, RequestLog};
 pub use self::state::List;
 pub use self::stdio::StdioFault;
+pub use self::tls::{Authority, Certificate};
 
 /// A running HTTP backend. Dropping it closes its connections and frees its port.
 #[derive(Debug)]
@@ -78,7 +82,11 @@ impl Fixture {
     /// The endpoint without its path, for example `http://127.0.0.1:40001`.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.door.addr)
+        let scheme = match self.state.tls() {
+            Some(_) => "https",
+            None => "http",
+        };
+        format!("{scheme}://{}", self.door.addr)
     }
 
     /// What reached this backend so far.
@@ -111,6 +119,19 @@ impl Fixture {
     /// Closes all open connections and goes on listening.
     pub fn cut_connections(&self) {
         self.door.cut();
+    }
+
+    /// Shows another certificate from now on, and closes all open connections.
+    pub fn show(&self, authority: &Authority, certificate: Certificate) {
+        let signed = authority.sign(certificate);
+        *self.state.tls.lock().expect("no panic while holding it") = Some(signed);
+        self.cut_connections();
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.door.addr
     }
 
     /// Forgets all sessions, as a restarted server does.

@@ -24,11 +24,13 @@
 //! that program. `MCP_ROUTER_BIN_DIR` names a folder with ready ones instead.
 
 mod binary;
+mod blackhole;
 mod children;
 mod client;
 mod legacy;
 mod logs;
 mod modern;
+mod oracle;
 mod process;
 mod raw;
 mod router;
@@ -41,11 +43,13 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 pub use self::binary::{binary, fixture_program};
+pub use self::blackhole::Blackhole;
 pub use self::children::{ChildLog, until};
 pub use self::client::{BoxError, HttpClient, Reply, Streaming};
 pub use self::legacy::LegacySession;
 pub use self::logs::Logs;
 pub use self::modern::{ModernClient, modern_params};
+pub use self::oracle::{Baseline, Fate, Seen, failure};
 pub use self::process::{Usage, alive, descendants, signal, usage};
 pub use self::raw::exchange;
 pub use self::router::{Router, RouterBuilder};
