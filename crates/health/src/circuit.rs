@@ -17,8 +17,11 @@ pub struct Breaker {
     state: State,
     /// Counts changes of state.
     generation: u64,
-    /// Failures since the last success.
+    /// Failures since the last success of a call.
     run: u32,
+    /// How many of them are probes' that no probe has succeeded since. Without calls, one lost
+    /// probe a day would otherwise open the circuit of a backend that is well.
+    probed: u32,
     /// Trials that have not been reported, whichever generation admitted them: a trial that hangs
     /// keeps its slot, or the next half-open state would let one call too many through.
     trials: u32,
@@ -86,6 +89,7 @@ impl Breaker {
             state: State::Closed,
             generation: 0,
             run: 0,
+            probed: 0,
             trials: 0,
             rate: params.failure_rate().map(RateWindow::new),
         }
@@ -106,7 +110,7 @@ impl Breaker {
     }
 
     /// Admits a probe at `now`, always: probing is what finds a lost endpoint again. While closed
-    /// its failure counts like a call's and its success does not; once an open circuit's time is
+    /// its failure counts like a call's, and its success takes back failures of probes alone; once an open circuit's time is
     /// over it is a trial, if a slot is free.
     pub fn admit_probe(&mut self, now: Instant) -> Admission {
         if self.state == State::Closed {
@@ -131,15 +135,16 @@ impl Breaker {
         let failed = verdict == Verdict::Failure;
         if admission.kind == Kind::Aside {
             // The run goes on, but only trials may prolong the open time.
-            let goes_on = failed && self.state != State::Closed;
-            self.run = self.run.saturating_add(u32::from(goes_on));
+            if failed && self.state != State::Closed {
+                self.count(admission.kind);
+            }
             return None;
         }
         if admission.generation != self.generation {
             return None;
         }
         if failed {
-            self.run = self.run.saturating_add(1);
+            self.count(admission.kind);
         }
         match self.state {
             State::Closed => self.closed(admission.kind, verdict, now),
@@ -191,6 +196,22 @@ impl Breaker {
         self.state != State::Closed || self.run > 0 || self.rate.is_some()
     }
 
+    fn count(&mut self, kind: Kind) {
+        self.run = self.run.saturating_add(1);
+        if matches!(kind, Kind::Probe | Kind::Aside) {
+            self.probed = self.probed.saturating_add(1);
+        }
+    }
+
+    /// Ends the run, or the part of it that a probe can speak for.
+    fn mend(&mut self, kind: Kind) {
+        self.run = match kind {
+            Kind::Probe => self.run.saturating_sub(self.probed),
+            Kind::Normal | Kind::Trial | Kind::Aside => 0,
+        };
+        self.probed = 0;
+    }
+
     fn admission(&self, kind: Kind) -> Admission {
         let generation = self.generation;
         Admission { generation, kind }
@@ -206,10 +227,10 @@ impl Breaker {
 
     fn closed(&mut self, kind: Kind, verdict: Verdict, now: Instant) -> Option<CircuitState> {
         let mut trips = self.run >= self.params.failure_threshold();
+        if verdict == Verdict::Success {
+            self.mend(kind);
+        }
         if kind == Kind::Normal {
-            if verdict == Verdict::Success {
-                self.run = 0;
-            }
             if let Some(rate) = &mut self.rate {
                 trips |= rate.note(verdict, now);
             }
@@ -226,7 +247,7 @@ impl Breaker {
         match verdict {
             Verdict::Failure => Some(self.open(now)),
             Verdict::Success if successes + 1 >= self.params.half_open_attempts() => {
-                self.run = 0;
+                self.mend(Kind::Trial);
                 self.enter(State::Closed);
                 Some(CircuitState::Closed)
             }
