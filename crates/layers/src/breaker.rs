@@ -8,19 +8,19 @@
 //! retry and balancing, so that each attempt counts and asks. A streamed answer is judged by its
 //! end. A call that is given up, trial or not, says nothing and gives its slot back.
 //!
-//! What an answer says of the endpoint is read through
-//! [`Classify`] and [`HoldGuard`], which our own types implement. For somebody else's types give a
-//! closure to [`BreakerLayer::judge`]; it looks at the head of the answer.
+//! What an answer says of the endpoint is read through `Classify` and `HoldGuard`, which our own
+//! types implement. For somebody else's types give a closure to [`BreakerLayer::judge`].
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use mcp_router_service::{CallError, Class, Classify, HoldGuard, Reason, Sent};
+use mcp_router_service::{CallError, Reason, Sent};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use crate::endpoint::{Admitted, Endpoint};
+use crate::judge::{ByTraits, Judge};
 
 /// Refuses calls to an endpoint whose circuit is open. Around one endpoint's timeout.
 #[derive(Clone, Debug)]
@@ -55,18 +55,6 @@ pin_project! {
         Refused { error: Option<CallError> },
     }
 }
-
-/// Says of an answer, or of the error in its place, how the endpoint fares.
-///
-/// Implemented by [`ByTraits`], and by closures `Fn(Result<&T, &E>) -> Class`.
-pub trait Judge<T, E> {
-    /// Reports to `admitted`, now or when the answer has ended.
-    fn judge(&self, result: Result<T, E>, admitted: Admitted) -> Result<T, CallError>;
-}
-
-/// Judges by what answer and error say themselves ([`Classify`]), at the answer's end.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ByTraits;
 
 // === impl BreakerLayer ===
 
@@ -178,44 +166,15 @@ where
             StateProj::Running { answer, admitted } => {
                 let result = ready!(answer.poll(cx));
                 Poll::Ready(match admitted.take() {
-                    Some(admitted) => this.judge.judge(result, admitted),
+                    Some(admitted) => {
+                        let watch =
+                            move |class, error: Option<&CallError>| admitted.ended(class, error);
+                        this.judge.judge(result, watch)
+                    }
                     None => result.map_err(Into::into),
                 })
             }
         }
-    }
-}
-
-// === impl Judge ===
-
-impl<T, E> Judge<T, E> for ByTraits
-where
-    T: Classify + HoldGuard,
-    E: Classify + Into<CallError>,
-{
-    fn judge(&self, result: Result<T, E>, admitted: Admitted) -> Result<T, CallError> {
-        match result {
-            Ok(answer) => Ok(answer.watch(move |class, error| admitted.ended(class, error))),
-            Err(error) => {
-                let class = error.class();
-                let error = error.into();
-                admitted.ended(class, Some(&error));
-                Err(error)
-            }
-        }
-    }
-}
-
-impl<F, T, E> Judge<T, E> for F
-where
-    F: Fn(Result<&T, &E>) -> Class,
-    E: Into<CallError>,
-{
-    fn judge(&self, result: Result<T, E>, admitted: Admitted) -> Result<T, CallError> {
-        let class = self(result.as_ref());
-        let result = result.map_err(Into::into);
-        admitted.ended(class, result.as_ref().err());
-        result
     }
 }
 

@@ -24,14 +24,22 @@
 mod breaker;
 mod drain;
 mod endpoint;
+mod judge;
 mod limit;
+mod metrics;
+mod retry;
 mod timeout;
 mod trace;
 
-pub use breaker::{Breaker, BreakerLayer, ByTraits, Judge};
+pub use breaker::{Breaker, BreakerLayer};
 pub use drain::{Drain, DrainLayer};
 pub use endpoint::{Admitted, Endpoint, Failure, InFlight, MAX_REST, Probe, Stage, Standing};
+pub use judge::{ByTraits, Judge};
 pub use limit::{Limit, LimitLayer, LimitParams};
+pub use metrics::{
+    BOUNDS, CallRecord, CallStats, Counter, Metrics, MetricsLayer, Recorder, Running,
+};
+pub use retry::{Again, ByRequest, MAX_THROTTLED_WAIT, Policy, Retry, RetryLayer, RetryParams};
 pub use timeout::{CLIENT_WAIT, Timeout, TimeoutLayer};
 pub use trace::{Trace, TraceLayer};
 
@@ -40,6 +48,8 @@ pub mod future {
     pub use crate::breaker::BreakerFuture;
     pub use crate::drain::DrainFuture;
     pub use crate::limit::LimitFuture;
+    pub use crate::metrics::MetricsFuture;
+    pub use crate::retry::RetryFuture;
     pub use crate::timeout::TimeoutFuture;
     pub use crate::trace::TraceFuture;
 }

@@ -1,6 +1,6 @@
 use mcp_router_health::{BreakerParams, CircuitState};
 use mcp_router_protocol::Method;
-use mcp_router_service::{McpRequest, McpResponse};
+use mcp_router_service::{Class, McpRequest, McpResponse};
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
 use tower::ServiceExt;
 use tower_test::mock;
