@@ -21,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+mod balance;
 mod breaker;
 mod drain;
 mod endpoint;
@@ -31,6 +32,7 @@ mod retry;
 mod timeout;
 mod trace;
 
+pub use balance::{Balance, BalanceParams, Balanced, Closer, Replica};
 pub use breaker::{Breaker, BreakerLayer};
 pub use drain::{Drain, DrainLayer};
 pub use endpoint::{Admitted, Endpoint, Failure, InFlight, MAX_REST, Probe, Stage, Standing};
@@ -45,6 +47,7 @@ pub use trace::{Trace, TraceLayer};
 
 /// The futures of the layers, for those who must name them.
 pub mod future {
+    pub use crate::balance::BalanceFuture;
     pub use crate::breaker::BreakerFuture;
     pub use crate::drain::DrainFuture;
     pub use crate::limit::LimitFuture;

@@ -1,0 +1,185 @@
+//! The way of one call over the endpoints: where it begins, whether it goes on, where to.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mcp_router_service::{CallError, McpRequest, Reason, Sent};
+
+use super::group::{Group, Tried};
+use super::member::Running;
+use mcp_router_routing::balance::Fitness;
+
+/// What a call needs to be tried elsewhere.
+pub(super) struct Course {
+    group: Arc<Group>,
+    /// The call itself; absent if it has to stay where it is.
+    copy: Option<McpRequest>,
+    tried: Tried,
+    /// Why it failed so far.
+    failure: Option<CallError>,
+    bound: Option<Arc<Bound>>,
+}
+
+/// A call to be made now.
+pub(super) struct Step {
+    pub(super) at: usize,
+    pub(super) request: McpRequest,
+    pub(super) running: Running,
+}
+
+/// Which endpoint has the state of a client session, by name: sessions outlive a reload, places
+/// in a list do not. The lock is of one session and one backend, held for a look.
+#[derive(Debug, Default)]
+struct Bound(Mutex<Option<Arc<str>>>);
+
+// === impl Course ===
+
+impl Course {
+    /// Chooses where the call goes first.
+    pub(super) fn begin(
+        group: &Arc<Group>,
+        request: McpRequest,
+    ) -> (Self, Result<Step, CallError>) {
+        let mut course = Self {
+            group: group.clone(),
+            copy: None,
+            tried: Tried::default(),
+            failure: None,
+            bound: None,
+        };
+        let first = match &request.context.pin {
+            Some(pin) => group.position(&pin.endpoint).ok_or_else(|| {
+                CallError::new(Reason::NoBackend, Sent::No)
+                    .detail("the endpoint that asked is gone")
+            }),
+            None => course.first(&request).ok_or_else(|| group.refusal()),
+        };
+        if group.members.len() > 1 && request.context.pin.is_none() {
+            course.copy = Some(request.clone());
+        }
+        let step = first.map(|at| course.step(at, request));
+        (course, step)
+    }
+
+    /// The call failed at `at`: where it goes next, or what its failure comes to.
+    pub(super) fn proceed(&mut self, at: usize, error: CallError) -> Result<Step, CallError> {
+        let next = self
+            .copy
+            .take()
+            .filter(|copy| self.may_go_on(copy, at, &error));
+        let next = next.and_then(|copy| Some((self.elsewhere(at)?, copy)));
+        let failure = joined(self.failure.take(), error);
+        let Some((to, copy)) = next else {
+            return Err(failure);
+        };
+        tracing::debug!(
+            backend = %self.group.backend,
+            from = &**self.group.members[at].endpoint.key(),
+            to = &**self.group.members[to].endpoint.key(),
+            reason = %failure.reason,
+            "call goes to another endpoint"
+        );
+        copy.context.trail.again();
+        self.failure = Some(failure);
+        self.copy = Some(copy.clone());
+        Ok(self.step(to, copy))
+    }
+
+    fn step(&mut self, at: usize, request: McpRequest) -> Step {
+        self.tried.insert(at);
+        let running = Running::begin(self.group.clone(), at);
+        Step {
+            at,
+            request,
+            running,
+        }
+    }
+
+    /// The session's endpoint, else the policy's.
+    fn first(&mut self, request: &McpRequest) -> Option<usize> {
+        let group = self.group.clone();
+        let pick = || group.first();
+        let session = request.context.session.as_ref();
+        let Some(session) = session.filter(|_| group.members.iter().any(|m| m.may_remember()))
+        else {
+            return pick();
+        };
+        let bound = session.slot(&group.slot, Bound::default);
+        let at = bound.keep(&group, &self.tried, pick);
+        self.bound = Some(bound);
+        at
+    }
+
+    /// The next endpoint after a failure at `at`. The session moves along.
+    fn elsewhere(&self, at: usize) -> Option<usize> {
+        let group = &self.group;
+        let pick = || group.next(&self.tried);
+        match &self.bound {
+            Some(bound) => {
+                bound.leave(group.members[at].endpoint.key());
+                bound.keep(group, &self.tried, pick)
+            }
+            None => pick(),
+        }
+    }
+
+    fn may_go_on(&self, copy: &McpRequest, at: usize, error: &CallError) -> bool {
+        let context = &copy.context;
+        // It is there and will take the call later, and only it knows the session.
+        let throttles = error.sent == Sent::RejectedUnexecuted && error.retry_after.is_some();
+        let stays = throttles && self.bound.is_some() && self.group.members[at].may_remember();
+        !stays && context.repeat.after.allows(error) && !context.deadline.remaining().is_zero()
+    }
+}
+
+/// What two failures of one call come to: the last, unless that was only a refusal to try. It may
+/// be tried again as soon as either endpoint may.
+fn joined(before: Option<CallError>, last: CallError) -> CallError {
+    let Some(before) = before else {
+        return last;
+    };
+    // `None` is less than any time.
+    let retry_after = before.retry_after.min(last.retry_after);
+    let telling = match last.reason {
+        Reason::CircuitOpen => before,
+        _ => last.after(before.sent),
+    };
+    telling.retry_after(retry_after)
+}
+
+// === impl Bound ===
+
+impl Bound {
+    /// The endpoint that the session is bound to, if the call may go there; else the one that
+    /// `pick` finds, to which the session is bound from now on if it could remember it. Two first
+    /// calls at once find the same one.
+    fn keep(
+        &self,
+        group: &Group,
+        tried: &Tried,
+        pick: impl FnOnce() -> Option<usize>,
+    ) -> Option<usize> {
+        let mut bound = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = bound.as_ref().and_then(|key| group.position(key));
+        let stays = |at: &usize| {
+            let member = &group.members[*at];
+            !tried.contains(*at) && member.may_remember() && member.fitness() != Fitness::Out
+        };
+        if let Some(at) = known.filter(stays) {
+            return Some(at);
+        }
+        let at = pick()?;
+        let member = &group.members[at];
+        if member.may_remember() {
+            *bound = Some(member.endpoint.key().clone());
+        }
+        Some(at)
+    }
+
+    /// Forgets the endpoint, unless the session has moved on already.
+    fn leave(&self, key: &Arc<str>) {
+        let mut bound = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if bound.as_ref() == Some(key) {
+            *bound = None;
+        }
+    }
+}
