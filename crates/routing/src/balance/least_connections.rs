@@ -2,12 +2,11 @@
 
 use super::load::Tier;
 
-/// The least pressed; among equals the turn decides, or an idle backend's first endpoint would
-/// get every call.
+/// The least pressed; equals take turns, or an idle backend's first endpoint would get every call.
 pub(super) fn pick(tier: Tier<'_>, turn: u64) -> Option<usize> {
-    let due = (turn % tier.len()) as usize;
-    let in_turn = tier.members().skip(due).chain(tier.members().take(due));
-    // The first of several that are equal stays.
-    let least = in_turn.min_by(|(_, a), (_, b)| a.pressure().total_cmp(&b.pressure()))?;
-    Some(least.0)
+    let pressures = tier.members().map(|(_, load)| load.pressure());
+    let least = pressures.fold(f64::INFINITY, f64::min);
+    let equals = tier.members().filter(|(_, load)| load.pressure() <= least);
+    let due = turn % equals.clone().count().max(1) as u64;
+    equals.map(|(at, _)| at).nth(due as usize)
 }

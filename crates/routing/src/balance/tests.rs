@@ -85,6 +85,13 @@ fn the_best_fitness_that_is_there_is_taken() {
 }
 
 #[test]
+fn least_connections_lets_equals_take_turns() {
+    let loads = [busy(5, 1), idle(), idle(), busy(1, 1), idle()];
+    let counts = picks(Policy::LeastConnections, &loads, 300);
+    assert_eq!(counts, [0, 100, 100, 0, 100]);
+}
+
+#[test]
 fn peak_ewma_avoids_the_slow_and_the_hanging_one() {
     // Of two drawn the worse is never taken, so the worst of all gets nothing.
     let counts = picks(
