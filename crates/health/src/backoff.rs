@@ -76,9 +76,24 @@ impl BackoffParams {
 
     /// For making a call again at the same backend: 1 s doubling to 10 s, jitter 0.5.
     pub const RETRY: Self = Self {
+        first: Duration::from_secs(1),
+        multiplier: 2.0,
         cap: Duration::from_secs(10),
-        ..Self::RECONNECT
+        jitter: 0.5,
     };
+
+    /// The same, but growing by `multiplier`.
+    ///
+    /// # Errors
+    /// When `multiplier` is below 1 or not finite.
+    pub fn growing(self, multiplier: f64) -> Result<Self, InvalidParams> {
+        Self::new(self.first, multiplier, self.cap, self.jitter)
+    }
+
+    /// What each wait is multiplied with to get the next.
+    pub fn multiplier(&self) -> f64 {
+        self.multiplier
+    }
 
     /// The longest wait there can be.
     pub fn cap(&self) -> Duration {
@@ -158,6 +173,25 @@ mod tests {
         // And were chance always at its worst.
         let worst: f64 = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0].iter().sum::<f64>() * 0.75;
         assert!(worst + 6.0 * 60.0 * 0.75 > 300.0);
+    }
+
+    #[test]
+    fn waits_for_retries_keep_half_of_their_nominal_and_grow_as_told() {
+        let params = BackoffParams::RETRY.growing(3.0).unwrap();
+        let params = params.capped(Duration::from_secs(7));
+        let (mut least, mut most) = ([f64::MAX; 3], [0.0_f64; 3]);
+        for seed in 0..500 {
+            let (mut backoff, mut rng) = (Backoff::new(params), fastrand::Rng::with_seed(seed));
+            for at in 0..3 {
+                let wait = backoff.next(&mut rng).as_secs_f64();
+                (least[at], most[at]) = (least[at].min(wait), most[at].max(wait));
+            }
+        }
+        for (at, nominal) in [1.0, 3.0, 7.0].into_iter().enumerate() {
+            assert!((0.5..0.55).contains(&(least[at] / nominal)), "{least:?}");
+            assert!((0.95..=1.0).contains(&(most[at] / nominal)), "{most:?}");
+        }
+        assert!(BackoffParams::RETRY.growing(0.5).is_err());
     }
 
     #[test]
