@@ -110,8 +110,8 @@ impl Breaker {
     }
 
     /// Admits a probe at `now`, always: probing is what finds a lost endpoint again. While closed
-    /// its failure counts like a call's, and its success takes back failures of probes alone; once an open circuit's time is
-    /// over it is a trial, if a slot is free.
+    /// its failure counts like a call's, and its success takes back failures of probes alone; once
+    /// an open circuit's time is over it is a trial, if a slot is free.
     pub fn admit_probe(&mut self, now: Instant) -> Admission {
         if self.state == State::Closed {
             return self.admission(Kind::Probe);
@@ -230,10 +230,10 @@ impl Breaker {
         if verdict == Verdict::Success {
             self.mend(kind);
         }
-        if kind == Kind::Normal {
-            if let Some(rate) = &mut self.rate {
-                trips |= rate.note(verdict, now);
-            }
+        if kind == Kind::Normal
+            && let Some(rate) = &mut self.rate
+        {
+            trips |= rate.note(verdict, now);
         }
         trips.then(|| self.open(now))
     }

@@ -10,6 +10,7 @@ mod budget;
 mod circuit;
 mod probe;
 mod safety;
+mod schedule;
 mod sliding;
 mod window;
 
@@ -19,6 +20,7 @@ pub use budget::{BudgetParams, RetryBudget};
 pub use circuit::{Admission, Breaker, Refused, Verdict};
 pub use probe::{ProbeMethod, ProbeParams, UnknownProbeMethod};
 pub use safety::{Safety, UnknownSafety};
+pub use schedule::ProbeSchedule;
 
 /// A parameter that no machine here can work with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
