@@ -16,6 +16,7 @@ use mcp_router_health::{Breaker, BreakerParams, CircuitState};
 use tokio::time::Instant;
 
 mod admit;
+mod hear;
 
 pub use admit::{Admitted, InFlight};
 

@@ -13,7 +13,6 @@ use mcp_router_service::{BackendEvent, BackendInfo, CallError, EventStream};
 use tokio::time::{Instant, sleep_until};
 
 use super::group::Group;
-use crate::Stage;
 
 /// An endpoint that comes back beside others may have come back with other tools. How often lists
 /// are taken to be out of date for that: four times a minute (F15).
@@ -82,6 +81,7 @@ impl Merge {
     }
 
     fn on_event(&mut self, at: usize, event: BackendEvent) {
+        self.group.members[at].endpoint.hear(&event);
         match event {
             BackendEvent::Connected(info) => self.connected(at, info),
             BackendEvent::Lost { error, retry_in } => self.lost(at, error, retry_in),
@@ -93,9 +93,7 @@ impl Merge {
     }
 
     fn connected(&mut self, at: usize, info: BackendInfo) {
-        let member = &self.group.members[at];
-        member.set_stateful(info.stateful);
-        member.endpoint.set_linked(true);
+        self.group.members[at].set_stateful(info.stateful);
         self.links[at] = Link::Up;
         if self.another_is_up(at) {
             tracing::info!(backend = %self.group.backend, endpoint = self.name(at), "endpoint joins");
@@ -114,19 +112,12 @@ impl Merge {
 
     fn asleep(&mut self, at: usize) {
         self.links[at] = Link::Asleep;
-        let endpoint = &self.group.members[at].endpoint;
-        if endpoint.linked() == Some(false) {
-            endpoint.set_linked(true); // as good as: a call finds it
-        }
         if !self.another_is_up(at) {
             self.queue.push_back(BackendEvent::Asleep);
         }
     }
 
     fn lost(&mut self, at: usize, error: CallError, retry_in: Duration) {
-        let endpoint = &self.group.members[at].endpoint;
-        endpoint.set_linked(false);
-        endpoint.note_failure(Stage::Connect, text(&error), Some(retry_in));
         let now = Instant::now();
         let before = std::mem::replace(
             &mut self.links[at],
@@ -170,13 +161,5 @@ impl Merge {
 
     fn name(&self, at: usize) -> &str {
         self.group.members[at].endpoint.key()
-    }
-}
-
-/// The failure in words, without the one on what was sent: nobody called.
-fn text(error: &CallError) -> String {
-    match &error.detail {
-        Some(detail) => format!("{} ({detail})", error.reason),
-        None => error.reason.to_string(),
     }
 }

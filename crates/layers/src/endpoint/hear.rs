@@ -1,0 +1,99 @@
+//! What an edge tells of its connection, told to the endpoint.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use mcp_router_health::Verdict;
+use mcp_router_service::{BackendEvent, CallError};
+
+use super::{Endpoint, Stage};
+
+impl Endpoint {
+    /// Takes what its edge tells. An attempt to connect that fails counts like a failed probe; the
+    /// loss of a connection does not, because the calls on it have failed by themselves.
+    pub fn hear(&self, event: &BackendEvent) {
+        match event {
+            BackendEvent::Connected(_) => {
+                self.set_linked(true);
+                self.admit_probe().report(Verdict::Success);
+            }
+            BackendEvent::Lost { error, retry_in } => {
+                let attempt = self.linked() != Some(true);
+                self.set_linked(false);
+                self.note_failure(Stage::Connect, text(error), Some(*retry_in));
+                if attempt {
+                    self.admit_probe().report(Verdict::Failure);
+                }
+            }
+            // As good as connected: a call finds it.
+            BackendEvent::Asleep => {
+                self.shared.linked.store(0, Ordering::Release);
+                self.mended(Stage::Connect);
+            }
+            BackendEvent::Changed(_) | BackendEvent::Notification { .. } => {}
+        }
+    }
+}
+
+/// The failure in words, without the one on what was sent: nobody called.
+fn text(error: &CallError) -> Arc<str> {
+    match &error.detail {
+        Some(detail) => format!("{} ({detail})", error.reason).into(),
+        None => error.reason.as_str().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mcp_router_health::{BreakerParams, CircuitState};
+    use mcp_router_service::{BackendInfo, Reason, Sent};
+
+    use super::*;
+    use crate::Standing;
+
+    fn lost() -> BackendEvent {
+        BackendEvent::Lost {
+            error: CallError::new(Reason::ConnectFailed, Sent::No).detail("connection refused"),
+            retry_in: Duration::from_secs(2),
+        }
+    }
+
+    fn connected() -> BackendEvent {
+        BackendEvent::Connected(BackendInfo::default())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f27_attempts_to_connect_that_fail_open_the_circuit_and_a_mere_loss_does_not() {
+        let endpoint = Endpoint::new("e", BreakerParams::default());
+        for _ in 0..20 {
+            endpoint.hear(&connected());
+            endpoint.hear(&lost());
+        }
+        assert_eq!(endpoint.failures(), 0);
+        assert_eq!(endpoint.standing(), Standing::Doubtful);
+        let failure = endpoint.last_failure().unwrap();
+        assert_eq!(failure.stage, Stage::Connect);
+        assert_eq!(&*failure.text, "connect_failed (connection refused)");
+        assert!(failure.next_retry.is_some());
+        for _ in 0..5 {
+            assert_eq!(endpoint.state(), CircuitState::Closed);
+            endpoint.hear(&lost());
+        }
+        assert_eq!(endpoint.state(), CircuitState::Open);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_ends_the_run_of_attempts_and_sleep_is_no_loss() {
+        let endpoint = Endpoint::new("e", BreakerParams::default());
+        endpoint.hear(&lost());
+        endpoint.hear(&lost());
+        assert_eq!(endpoint.failures(), 2);
+        endpoint.hear(&BackendEvent::Asleep);
+        assert_eq!(endpoint.standing(), Standing::Usable);
+        assert_eq!(endpoint.last_failure(), None);
+        endpoint.hear(&connected());
+        assert_eq!((endpoint.failures(), endpoint.linked()), (0, Some(true)));
+    }
+}
