@@ -123,16 +123,16 @@ fn wrong_files_and_variables_are_2_and_say_where() {
 
 #[test]
 fn what_is_not_implemented_is_refused_and_what_is_not_active_is_said() {
-    let later = "backends: [{ name: a, namespace: a, command: cat, lazy: true }]";
+    let later = "backends: [{ name: a, namespace: a, command: cat }]\nalerts: []";
     for args in [&[][..], &["check"]] {
         let refused = run("mcp-router-http", &[], args, Some(later));
         assert_eq!(refused.code, Some(2), "{}", refused.err);
-        assert!(refused.err.contains("not implemented yet: lazy"));
+        assert!(refused.err.contains("not implemented yet: alerts"));
     }
-    let inactive = "routing: { retry: { max_attempts: 2 } }\nbackends: []";
-    let checked = run("mcp-router-http", &[], &["check"], Some(inactive));
+    let inactive = [("MCP_ALLOW_REGISTRATION", "true")];
+    let checked = run("mcp-router-http", &inactive, &["check"], Some("backends: []"));
     assert_eq!(checked.code, Some(0), "{}", checked.err);
-    let said = "not active yet: routing.retry.max_attempts";
+    let said = "not active yet: MCP_ALLOW_REGISTRATION";
     assert!(checked.out.contains(said), "{}", checked.out);
 }
 

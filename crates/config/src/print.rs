@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use mcp_router_health::{FailureRate, ProbeMethod};
+use mcp_router_routing::balance::Policy;
 use serde_yaml::{Mapping, Value};
 
 use crate::model::{
@@ -115,8 +116,8 @@ fn limits(limits: &Limits) -> Value {
 fn routing(routing: &RoutingConfig) -> Value {
     let retry = Section::new()
         .set("max_attempts", routing.retry.max_attempts)
-        .set("backoff_multiplier", routing.retry.backoff_multiplier)
-        .set("max_backoff_seconds", seconds(routing.retry.max_backoff));
+        .set("backoff_multiplier", routing.retry.backoff.multiplier())
+        .set("max_backoff_seconds", seconds(routing.retry.backoff.cap()));
     Section::new()
         .set("default_strategy", routing.default_strategy.as_str())
         .set(
@@ -136,7 +137,7 @@ fn backend(backend: &BackendConfig) -> Value {
         .set("name", backend.name.as_str())
         .set("namespace", backend.namespace.as_str());
     let section = match &backend.endpoint {
-        EndpointConfig::Http(endpoint) => http(section, endpoint),
+        EndpointConfig::Http(endpoint) => http(section, endpoint, backend.balancing),
         EndpointConfig::Command(endpoint) => command(section, endpoint),
     };
     let probe = &backend.probe;
@@ -156,11 +157,15 @@ fn backend(backend: &BackendConfig) -> Value {
             "failure_rate",
             backend.breaker.failure_rate().map(failure_rate),
         );
+    // Of one endpoint it would do nothing.
+    let balancing = (backend.endpoint.count() > 1).then(|| backend.balancing.as_str());
     let routes: Vec<Value> = backend.routes.iter().map(route).collect();
     section
         .set("priority", backend.priority)
         .set("auto_start", backend.auto_start)
         .set("session", backend.session.as_str())
+        .maybe("load_balancing", balancing)
+        .set("lazy", backend.lazy)
         .maybe("timeout_seconds", backend.timeout.map(seconds))
         .maybe("max_concurrency", count(backend.max_concurrency))
         .set("routes", routes)
@@ -177,7 +182,7 @@ fn failure_rate(rate: FailureRate) -> Value {
         .done()
 }
 
-fn http(section: Section, endpoint: &HttpEndpoint) -> Section {
+fn http(section: Section, endpoint: &HttpEndpoint, balancing: Policy) -> Section {
     let names = endpoint.headers.iter().map(|(name, _)| name.as_str());
     let headers = names.fold(Section::new(), |section, name| section.set(name, HIDDEN));
     let pool = Section::new()
@@ -188,7 +193,11 @@ fn http(section: Section, endpoint: &HttpEndpoint) -> Section {
         );
     let section = match endpoint.servers.as_slice() {
         [server] => section.set("url", server.display_url()),
-        servers => section.set("replicas", servers.iter().map(replica).collect::<Vec<_>>()),
+        servers => {
+            let tiers = balancing == Policy::Priority;
+            let replicas = servers.iter().map(|server| replica(server, tiers));
+            section.set("replicas", replicas.collect::<Vec<_>>())
+        }
     };
     section
         .set("transport", endpoint.transport.as_str())
@@ -196,10 +205,10 @@ fn http(section: Section, endpoint: &HttpEndpoint) -> Section {
         .set("connection_pool", pool.done())
 }
 
-fn replica(server: &HttpServer) -> Value {
+fn replica(server: &HttpServer, tiers: bool) -> Value {
     Section::new()
         .set("url", server.display_url())
-        .set("priority", server.priority)
+        .maybe("priority", tiers.then_some(server.priority))
         .done()
 }
 

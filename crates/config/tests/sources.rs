@@ -28,7 +28,7 @@ fn the_environment_beats_the_file_and_that_the_defaults() {
     assert_eq!(config.routing.cache_ttl, Duration::from_secs(6));
     assert!(!config.routing.enable_namespace_prefixing);
     assert_eq!(config.routing.retry.max_attempts, 1);
-    assert_eq!(config.routing.retry.max_backoff, Duration::from_secs(10));
+    assert_eq!(config.routing.retry.backoff.cap(), Duration::from_secs(10));
     assert_eq!(config.server.name, "hub");
     // Of a probe the variable is only the default of backends that say nothing themselves.
     let intervals: Vec<u64> = config

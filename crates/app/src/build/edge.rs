@@ -1,10 +1,14 @@
-//! A configured endpoint as a backend edge. What the file does not say, the edge decides.
+//! A configured backend as edges, one for each of its servers or processes. What the file does not
+//! say, the edge decides.
+
+use std::collections::HashMap;
 
 use http::{HeaderMap, HeaderValue};
 use mcp_router_config::{
-    BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint, HttpTransport,
-    SessionMode,
+    BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint, HttpServer,
+    HttpTransport, SessionMode,
 };
+use mcp_router_layers::Endpoint;
 use mcp_router_service::{EventStream, McpService};
 use mcp_router_transport::client::{
     self, ChildParams, Closer, Connected, HttpBackendParams, Identity,
@@ -12,34 +16,70 @@ use mcp_router_transport::client::{
 use secrecy::ExposeSecret;
 use tower::BoxError;
 
-/// A backend's edge, started.
+/// One server or process of a backend, started.
 pub(super) struct Edge {
     pub(super) service: McpService,
     pub(super) events: EventStream,
     pub(super) close: Closer,
+    /// What is known about it, for everybody who asks.
+    pub(super) endpoint: Endpoint,
+}
+
+/// Starts the edges of a backend: at least one. They connect on their own time.
+pub(super) fn connect(backend: &BackendConfig, config: &Config) -> Result<Vec<Edge>, BoxError> {
+    match &backend.endpoint {
+        EndpointConfig::Http(http) => servers(backend, http, config),
+        EndpointConfig::Command(command) => Ok(processes(backend, command, config)),
+        _ => Err("this kind of endpoint is not known here".into()),
+    }
+}
+
+fn servers(
+    backend: &BackendConfig,
+    http: &HttpEndpoint,
+    config: &Config,
+) -> Result<Vec<Edge>, BoxError> {
+    let mut seen: HashMap<String, u32> = HashMap::new();
+    let mut edges = Vec::with_capacity(http.servers.len());
+    for server in &http.servers {
+        let mut key = server.display_url();
+        // Two URLs may differ only in what must not be shown.
+        let times = seen.entry(key.clone()).or_default();
+        *times += 1;
+        if *times > 1 {
+            key = format!("{key}#{times}");
+        }
+        let endpoint = Endpoint::new(key, backend.breaker).with_priority(server.priority);
+        let params = http_params(backend, http, server, config)?;
+        edges.push(Edge::new(client::http(params), endpoint));
+    }
+    Ok(edges)
+}
+
+fn processes(backend: &BackendConfig, command: &CommandEndpoint, config: &Config) -> Vec<Edge> {
+    let numbers = 1..=command.processes;
+    let edge = |number| {
+        let key = format!("{}#{number}", backend.name);
+        let params = child_params(backend, command, config);
+        Edge::new(client::child(params), Endpoint::new(key, backend.breaker))
+    };
+    numbers.map(edge).collect()
 }
 
 impl Edge {
-    /// Starts the edge of a backend. It connects on its own time.
-    pub(super) fn connect(backend: &BackendConfig, config: &Config) -> Result<Self, BoxError> {
-        let connected = match &backend.endpoint {
-            EndpointConfig::Http(endpoint) => client::http(http_params(backend, endpoint, config)?),
-            EndpointConfig::Command(command) => {
-                client::child(child_params(backend, command, config))
-            }
-            _ => return Err("this kind of endpoint is not known here".into()),
-        };
+    fn new(connected: Connected, endpoint: Endpoint) -> Self {
         let Connected {
             service,
             events,
             close,
             ..
         } = connected;
-        Ok(Self {
+        Self {
             service,
             events,
             close,
-        })
+            endpoint,
+        }
     }
 }
 
@@ -69,9 +109,9 @@ pub(super) const fn is_managed(endpoint: &EndpointConfig) -> bool {
 fn http_params(
     backend: &BackendConfig,
     endpoint: &HttpEndpoint,
+    server: &HttpServer,
     config: &Config,
 ) -> Result<HttpBackendParams, BoxError> {
-    let server = endpoint.servers.first().ok_or("it has no URL")?;
     let mut params = HttpBackendParams::new(backend.name.clone(), &server.url.to_string())?;
     params.transport = match endpoint.transport {
         HttpTransport::Auto => client::HttpTransport::Auto,
@@ -89,6 +129,9 @@ fn http_params(
     params.max_connections = pool.max_connections.unwrap_or(params.max_connections);
     params.idle_timeout = pool.idle_timeout.unwrap_or(params.idle_timeout);
     params.answer_limit = limits.max_answer_bytes.unwrap_or(params.answer_limit);
+    params.health_method = backend.probe.method();
+    params.health_page = backend.probe.endpoint().map(str::to_owned);
+    params.lazy = backend.lazy;
     Ok(params)
 }
 
@@ -114,6 +157,7 @@ fn child_params(
     params.identity = identity(config);
     let limits = &config.server.limits;
     params.line_limit = limits.max_answer_bytes.unwrap_or(params.line_limit);
+    params.lazy = backend.lazy;
     params
 }
 

@@ -1,6 +1,7 @@
 //! From a configuration to a router: an edge for each backend, the layers around it, the router
 //! in front of all.
 
+mod backend;
 mod edge;
 mod limits;
 mod memory;
@@ -17,7 +18,6 @@ use mcp_router_service::seal::{KeyError, Purpose, Sealer};
 use secrecy::ExposeSecret;
 
 use crate::demo;
-use edge::Edge;
 pub(crate) use limits::{http_params, serve_params, stdio_params};
 
 /// Where the backends come from.
@@ -125,40 +125,20 @@ impl Plan {
 
     fn backends(&self) -> Result<Vec<Backend>, StartError> {
         if self.source == Source::Demo {
-            return Ok(demo::backends().into_iter().map(|d| self.demo(d)).collect());
+            let demos = demo::backends().into_iter();
+            return Ok(demos
+                .map(|demo| backend::demo(demo, &self.config))
+                .collect());
         }
         let backends = self.config.backends.iter();
         backends.map(|config| self.backend(config)).collect()
     }
 
     fn backend(&self, config: &BackendConfig) -> Result<Backend, StartError> {
-        let url = edge::url_text(&config.endpoint);
-        let describe = |backend: Backend| {
-            backend
-                .namespace(config.namespace.clone())
-                .priority(config.priority)
-                .url_text(url)
-                .managed(edge::is_managed(&config.endpoint))
-        };
-        if !config.auto_start {
-            return Ok(describe(Backend::disabled(config.name.clone())));
-        }
-        let edge = Edge::connect(config, &self.config).map_err(|source| StartError::Backend {
+        backend::configured(config, &self.config).map_err(|source| StartError::Backend {
             backend: config.name.clone(),
             source,
-        })?;
-        let params = stack::StackParams::of(config, &self.config);
-        let service = stack::backend(params, edge.service);
-        let backend = Backend::new(config.name.clone(), service)
-            .events(edge.events)
-            .on_close(edge.close);
-        Ok(describe(backend))
-    }
-
-    fn demo(&self, demo: demo::Demo) -> Backend {
-        let params = stack::StackParams::plain(&self.config);
-        let service = stack::backend(params, demo.service);
-        (demo.describe)(Backend::new(demo.name, service))
+        })
     }
 }
 

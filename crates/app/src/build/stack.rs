@@ -1,17 +1,28 @@
-//! The two stacks of layers, each written once, outermost first.
+//! The stacks of layers, each written once, outermost first.
+//!
+//! ```text
+//! front      Trace -> Drain -> router
+//! backend    Limit -> Retry -> the balance, where there are several endpoints
+//! endpoint   Breaker -> Timeout -> edge
+//! ```
 
 use std::time::Duration;
 
 use mcp_router_config::{BackendConfig, Config, EndpointConfig, Limits};
-use mcp_router_layers::{DrainLayer, LimitLayer, LimitParams, TimeoutLayer, TraceLayer};
+use mcp_router_layers::{
+    BalanceParams, BreakerLayer, DrainLayer, Endpoint, LimitLayer, LimitParams, RetryLayer,
+    RetryParams, TimeoutLayer, TraceLayer,
+};
 use mcp_router_service::McpService;
 use tower::ServiceBuilder;
 
 /// What the layers of one backend obey.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct StackParams {
     pub(super) limit: LimitParams,
+    pub(super) retry: RetryParams,
     pub(super) attempt: Duration,
+    pub(super) balance: BalanceParams,
 }
 
 impl StackParams {
@@ -25,7 +36,12 @@ impl StackParams {
         let own = backend.max_concurrency.or(general);
         Self {
             limit: limit(own, default, limits),
+            retry: retry(config),
             attempt: backend.timeout.unwrap_or(config.routing.request_timeout),
+            balance: BalanceParams {
+                policy: backend.balancing,
+                ..BalanceParams::default()
+            },
         }
     }
 
@@ -33,7 +49,9 @@ impl StackParams {
     pub(super) fn plain(config: &Config) -> Self {
         Self {
             limit: limit(None, LimitParams::default(), &config.server.limits),
+            retry: retry(config),
             attempt: config.routing.request_timeout,
+            balance: BalanceParams::default(),
         }
     }
 }
@@ -46,11 +64,31 @@ fn limit(own: Option<usize>, default: LimitParams, limits: &Limits) -> LimitPara
     }
 }
 
+fn retry(config: &Config) -> RetryParams {
+    let retry = &config.routing.retry;
+    RetryParams {
+        max_attempts: retry.max_attempts,
+        backoff: retry.backoff,
+        ..RetryParams::default()
+    }
+}
+
 /// What every call to a backend passes. (The router itself names the backend in failures.)
-pub(super) fn backend(params: StackParams, edge: McpService) -> McpService {
+pub(super) fn backend(params: StackParams, endpoints: McpService) -> McpService {
     let stack = ServiceBuilder::new()
         // Outside the timeout: waiting for a turn is not the backend's slowness.
         .layer(LimitLayer::new(params.limit))
+        // Inside the limit: a call that waits for its next attempt still is one of the backend's.
+        .layer(RetryLayer::new(params.retry))
+        .service(endpoints);
+    McpService::new(stack)
+}
+
+/// What every attempt at one endpoint passes.
+pub(super) fn endpoint(params: StackParams, endpoint: &Endpoint, edge: McpService) -> McpService {
+    let stack = ServiceBuilder::new()
+        // Outside the timeout, so that a slow endpoint counts as a failing one.
+        .layer(BreakerLayer::new(endpoint.clone()))
         .layer(TimeoutLayer::new(params.attempt))
         .service(edge);
     McpService::new(stack)

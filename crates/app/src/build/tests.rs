@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use mcp_router_config::{LoadInput, load};
-use mcp_router_layers::LimitParams;
+use mcp_router_health::BreakerParams;
+use mcp_router_layers::{BalanceParams, Endpoint, LimitParams, RetryParams};
 
 use futures::StreamExt;
 use mcp_router_protocol::{Method, RawJson, RawParams};
@@ -82,7 +83,15 @@ async fn hanging(limit: LimitParams) -> Router {
         }
     });
     let attempt = Duration::from_secs(30);
-    let stack = stack::backend(stack::StackParams { limit, attempt }, McpService::new(edge));
+    let params = stack::StackParams {
+        limit,
+        retry: RetryParams::default(),
+        attempt,
+        balance: BalanceParams::default(),
+    };
+    let endpoint = Endpoint::from(BreakerParams::default());
+    let attempts = stack::endpoint(params, &endpoint, McpService::new(edge));
+    let stack = stack::backend(params, attempts);
     let info = BackendInfo {
         capabilities: Some(RawJson::from_static(r#"{"tools":{}}"#)),
         ..BackendInfo::default()

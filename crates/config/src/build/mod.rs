@@ -16,10 +16,11 @@ use std::time::Duration;
 
 use crate::load::Flags;
 use crate::model::{Config, RetryConfig, RoutingConfig};
-use crate::raw::{RawFile, RawRouting, RawStrategy};
+use crate::raw::{RawFile, RawRetry, RawRouting, RawStrategy};
 use crate::report::{Complaint, Finding, Notes};
 use crate::variables::{Environment, Said};
 use crate::yaml::{Path, Places};
+use mcp_router_health::BackoffParams;
 use mcp_router_routing::Strategy;
 
 /// What building needs to know, and where it says what is wrong.
@@ -56,7 +57,6 @@ fn routing(raw: RawRouting, site: &mut Site<'_>) -> RoutingConfig {
         site.not_implemented(&path.key("namespace_separator"), None);
     }
     let said = site.said;
-    let retry = raw.retry.unwrap_or_default();
     RoutingConfig {
         default_strategy: said
             .default_strategy
@@ -76,17 +76,23 @@ fn routing(raw: RawRouting, site: &mut Site<'_>) -> RoutingConfig {
             .or(seconds(raw.request_timeout_seconds))
             .unwrap_or(Duration::from_secs(30)),
         startup_wait: seconds(raw.startup_wait_seconds),
-        retry: RetryConfig {
-            max_attempts: said.max_attempts.or(retry.max_attempts).unwrap_or(3),
-            backoff_multiplier: said
-                .backoff_multiplier
-                .or(retry.backoff_multiplier)
-                .unwrap_or(2.0),
-            max_backoff: said
-                .max_backoff
-                .or(seconds(retry.max_backoff_seconds))
-                .unwrap_or(Duration::from_secs(10)),
-        },
+        retry: retry(&raw.retry.unwrap_or_default(), &path, site),
+    }
+}
+
+/// How often a call is tried. The environment beats the file.
+fn retry(raw: &RawRetry, path: &Path, site: &mut Site<'_>) -> RetryConfig {
+    let (said, usual) = (site.said, BackoffParams::RETRY);
+    let multiplier = said.backoff_multiplier.or(raw.backoff_multiplier);
+    let multiplier = multiplier.unwrap_or_else(|| usual.multiplier());
+    let backoff = usual.growing(multiplier).unwrap_or_else(|problem| {
+        site.wrong(&path.key("retry").key("backoff_multiplier"), problem);
+        usual
+    });
+    let cap = said.max_backoff.or(seconds(raw.max_backoff_seconds));
+    RetryConfig {
+        max_attempts: said.max_attempts.or(raw.max_attempts).unwrap_or(3),
+        backoff: backoff.capped(cap.unwrap_or_else(|| usual.cap())),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mcp_router_health::BackoffParams;
 use mcp_router_routing::Strategy;
 
 /// What holds for every backend.
@@ -30,8 +31,6 @@ pub struct RoutingConfig {
 pub struct RetryConfig {
     /// Attempts at one backend, the first included; at least 1.
     pub max_attempts: u32,
-    /// Factor from one wait to the next; at least 1.
-    pub backoff_multiplier: f64,
-    /// Longest wait; zero repeats at once.
-    pub max_backoff: Duration,
+    /// The wait before each further one; a cap of zero repeats at once.
+    pub backoff: BackoffParams,
 }

@@ -23,10 +23,8 @@ pub(crate) struct RawBackend {
     #[schemars(length(min = 1))]
     pub(crate) source: Option<String>,
     /// URLs of equal servers.
-    #[schemars(extend("x-status" = "not_implemented"))]
     pub(crate) urls: Option<Vec<String>>,
     /// Equal servers, or a number of equal processes.
-    #[schemars(extend("x-status" = "not_implemented"))]
     pub(crate) replicas: Option<RawReplicas>,
     /// A program to start, spoken to over its stdin and stdout. No shell.
     #[schemars(length(min = 1))]
@@ -67,14 +65,12 @@ pub(crate) struct RawBackend {
     /// What may be tried again.
     pub(crate) retry: Option<RawBackendRetry>,
     /// How calls are spread over replicas.
-    #[schemars(extend("x-status" = "not_implemented"))]
     pub(crate) load_balancing: Option<RawBalancing>,
     /// Bounds on the connections to `url`.
     pub(crate) connection_pool: Option<RawPool>,
     /// Whose upstream session a call uses.
     pub(crate) session: Option<RawSession>,
     /// Whether it is connected or started only at the first call.
-    #[schemars(extend("x-status" = "not_implemented"))]
     pub(crate) lazy: Option<bool>,
     /// Which tools are exposed, and how.
     #[schemars(extend("x-status" = "not_implemented"))]
@@ -124,16 +120,15 @@ pub(crate) struct RawHealthCheck {
 #[schemars(rename = "Breaker")]
 pub(crate) struct RawBreaker {
     /// Failures in a row that open the circuit.
-    #[schemars(range(min = 1), extend("x-status" = "not_active"))]
+    #[schemars(range(min = 1))]
     pub(crate) failure_threshold: Option<u32>,
     /// How long it stays open, in seconds.
-    #[schemars(range(min = 1, max = 604_800), extend("x-status" = "not_active"))]
+    #[schemars(range(min = 1, max = 604_800))]
     pub(crate) timeout_seconds: Option<f64>,
     /// Trial calls at once then, and successes in a row that close it.
-    #[schemars(range(min = 1), extend("x-status" = "not_active"))]
+    #[schemars(range(min = 1))]
     pub(crate) half_open_attempts: Option<u32>,
     /// A share of failures that opens the circuit as well. Absent: only a run of failures does.
-    #[schemars(extend("x-status" = "not_active"))]
     pub(crate) failure_rate: Option<RawFailureRate>,
 }
 

@@ -108,12 +108,12 @@ pub(crate) struct RawRouting {
 #[schemars(rename = "Retry")]
 pub(crate) struct RawRetry {
     /// Attempts, the first included.
-    #[schemars(range(min = 1, max = 100), extend("x-status" = "not_active"))]
+    #[schemars(range(min = 1, max = 100))]
     pub(crate) max_attempts: Option<u32>,
     /// Factor from one wait to the next; the first is 1 second.
-    #[schemars(range(min = 1, max = 1000), extend("x-status" = "not_active"))]
+    #[schemars(range(min = 1, max = 1000))]
     pub(crate) backoff_multiplier: Option<f64>,
     /// Longest wait between attempts, in seconds; 0 repeats at once.
-    #[schemars(range(min = 0, max = 604_800), extend("x-status" = "not_active"))]
+    #[schemars(range(min = 0, max = 604_800))]
     pub(crate) max_backoff_seconds: Option<f64>,
 }

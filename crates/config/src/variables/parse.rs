@@ -232,9 +232,6 @@ mod tests {
         let expected = [
             "MCP_HEALTH_CHECK_INTERVAL",
             "MCP_HEALTH_CHECK_TIMEOUT",
-            "MCP_MAX_RETRIES",
-            "MCP_RETRY_BACKOFF",
-            "MCP_MAX_BACKOFF",
             "MCP_ALLOW_REGISTRATION",
         ];
         assert_eq!(later, expected);

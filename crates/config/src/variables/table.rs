@@ -66,17 +66,17 @@ pub const VARIABLES: &[Variable] = &[
         "from one probe to the next, in seconds",
     ),
     later("MCP_HEALTH_CHECK_TIMEOUT", "5", "one probe, in seconds"),
-    later(
+    active(
         "MCP_MAX_RETRIES",
         "3",
         "attempts at one backend, the first included",
     ),
-    later(
+    active(
         "MCP_RETRY_BACKOFF",
         "2.0",
         "factor from one wait to the next",
     ),
-    later(
+    active(
         "MCP_MAX_BACKOFF",
         "10",
         "longest wait between attempts, in seconds; 0: none",

@@ -1,0 +1,114 @@
+//! One backend of a configuration: its edges, the layers around them, what the router knows of it.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use mcp_router_config::{BackendConfig, Config};
+use mcp_router_core::Backend;
+use mcp_router_layers::{Balance, Balanced, Endpoint, Replica, Stage};
+use mcp_router_service::{BackendEvent, EventStream, McpService};
+use mcp_router_transport::client::Closer;
+use tower::BoxError;
+
+use super::edge::{self, Edge};
+use super::stack::{self, StackParams};
+use crate::demo::Demo;
+
+/// A configured backend, started unless it is switched off.
+pub(super) fn configured(backend: &BackendConfig, config: &Config) -> Result<Backend, BoxError> {
+    let described = |built: Backend| {
+        built
+            .namespace(backend.namespace.clone())
+            .priority(backend.priority)
+            .url_text(edge::url_text(&backend.endpoint))
+            .managed(edge::is_managed(&backend.endpoint))
+    };
+    if !backend.auto_start {
+        return Ok(described(Backend::disabled(backend.name.clone())));
+    }
+    let params = StackParams::of(backend, config);
+    let edges = edge::connect(backend, config)?;
+    let Joined {
+        service,
+        events,
+        close,
+    } = join(backend, params, edges)?;
+    let built = Backend::new(backend.name.clone(), stack::backend(params, service));
+    let built = built.on_close(close);
+    Ok(described(match events {
+        Some(events) => built.events(events),
+        None => built,
+    }))
+}
+
+/// A backend inside this program, in the layers that others have.
+pub(super) fn demo(demo: Demo, config: &Config) -> Backend {
+    let params = StackParams::plain(config);
+    let endpoint = Endpoint::new(
+        demo.name.as_str(),
+        mcp_router_health::BreakerParams::default(),
+    );
+    let service = stack::endpoint(params, &endpoint, demo.service);
+    (demo.describe)(Backend::new(demo.name, stack::backend(params, service)))
+}
+
+/// The endpoints of a backend as one.
+struct Joined {
+    service: McpService,
+    events: Option<EventStream>,
+    close: Closer,
+}
+
+fn join(
+    backend: &BackendConfig,
+    params: StackParams,
+    mut edges: Vec<Edge>,
+) -> Result<Joined, BoxError> {
+    if edges.len() > 1 {
+        let replicas = edges
+            .into_iter()
+            .map(|edge| replica(params, edge))
+            .collect();
+        let Balanced {
+            service,
+            events,
+            close,
+        } = Balance::over(&backend.name, params.balance, replicas);
+        return Ok(Joined {
+            service: McpService::new(service),
+            events,
+            close,
+        });
+    }
+    // With nothing to choose from, a balance would only cost.
+    let edge = edges.pop().ok_or("it has no endpoint")?;
+    Ok(Joined {
+        service: stack::endpoint(params, &edge.endpoint, edge.service),
+        events: Some(told(edge.endpoint, edge.events)),
+        close: edge.close,
+    })
+}
+
+fn replica(params: StackParams, edge: Edge) -> Replica<McpService> {
+    let service = stack::endpoint(params, &edge.endpoint, edge.service);
+    Replica::new(service, edge.endpoint)
+        .events(edge.events)
+        .on_close(edge.close)
+}
+
+/// The events of a lone endpoint, which hears of its own link, as a balance would tell it.
+fn told(endpoint: Endpoint, events: EventStream) -> EventStream {
+    let heard = move |event: &BackendEvent| match event {
+        BackendEvent::Connected(_) => endpoint.set_linked(true),
+        BackendEvent::Lost { error, retry_in } => {
+            endpoint.set_linked(false);
+            let text: Arc<str> = match &error.detail {
+                Some(detail) => format!("{} ({detail})", error.reason).into(),
+                None => error.reason.as_str().into(),
+            };
+            endpoint.note_failure(Stage::Connect, text, Some(*retry_in));
+        }
+        _ => {}
+    };
+    events.inspect(heard).boxed()
+}
