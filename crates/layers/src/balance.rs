@@ -140,6 +140,16 @@ impl<S> Balance<S> {
         params: BalanceParams,
         replicas: Vec<Replica<S>>,
     ) -> Balanced<S> {
+        Self::seeded(backend, params, replicas, group::seed())
+    }
+
+    /// The same `seed` and the same calls give the same choices.
+    fn seeded(
+        backend: &BackendName,
+        params: BalanceParams,
+        replicas: Vec<Replica<S>>,
+        seed: u64,
+    ) -> Balanced<S> {
         let mut members = Vec::with_capacity(replicas.len());
         let (mut services, mut streams, mut closers) = (Vec::new(), Vec::new(), Vec::new());
         for (at, replica) in replicas.into_iter().enumerate() {
@@ -155,7 +165,7 @@ impl<S> Balance<S> {
             params,
             turn: AtomicU64::new(0),
             detour: AtomicU64::new(0),
-            seed: group::seed(),
+            seed,
             origin: Instant::now(),
         });
         Balanced {

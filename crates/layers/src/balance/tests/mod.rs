@@ -81,7 +81,7 @@ impl Fake {
         self.0.asked.fetch_add(1, Ordering::Relaxed);
         let now = *mood.borrow_and_update();
         let run = || {
-            let name = request.params.name().unwrap_or_default().to_string();
+            let name = request.params.name().unwrap_or_default();
             self.0.ran.lock().unwrap().push(name);
         };
         match now {
@@ -190,7 +190,7 @@ impl Scene {
             policy,
             ..BalanceParams::default()
         };
-        let balance = Balance::over(&name(), params, replicas.collect()).service;
+        let balance = Balance::seeded(&name(), params, replicas.collect(), 1).service;
         let (fakes, endpoints) = pairs.into_iter().unzip();
         Self {
             fakes,
