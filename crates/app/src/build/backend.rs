@@ -1,12 +1,10 @@
 //! One backend of a configuration: its edges, the layers around them, what the router knows of it.
 
-use std::sync::Arc;
-
 use futures::StreamExt;
 use mcp_router_config::{BackendConfig, Config};
 use mcp_router_core::Backend;
-use mcp_router_layers::{Balance, Balanced, Endpoint, Replica, Stage};
-use mcp_router_service::{BackendEvent, EventStream, McpService};
+use mcp_router_layers::{Balance, Balanced, Endpoint, Replica};
+use mcp_router_service::{EventStream, McpService};
 use mcp_router_transport::client::Closer;
 use tower::BoxError;
 
@@ -98,17 +96,5 @@ fn replica(params: StackParams, edge: Edge) -> Replica<McpService> {
 
 /// The events of a lone endpoint, which hears of its own link, as a balance would tell it.
 fn told(endpoint: Endpoint, events: EventStream) -> EventStream {
-    let heard = move |event: &BackendEvent| match event {
-        BackendEvent::Connected(_) => endpoint.set_linked(true),
-        BackendEvent::Lost { error, retry_in } => {
-            endpoint.set_linked(false);
-            let text: Arc<str> = match &error.detail {
-                Some(detail) => format!("{} ({detail})", error.reason).into(),
-                None => error.reason.as_str().into(),
-            };
-            endpoint.note_failure(Stage::Connect, text, Some(*retry_in));
-        }
-        _ => {}
-    };
-    events.inspect(heard).boxed()
+    events.inspect(move |event| endpoint.hear(event)).boxed()
 }
