@@ -84,7 +84,7 @@ pub struct Balanced<S> {
     pub close: Closer,
 }
 
-/// A service over several endpoints; see [the module](self). Clones share counters and endpoints.
+/// A service over several endpoints. Clones share counters and endpoints.
 pub struct Balance<S> {
     group: Arc<Group>,
     services: Arc<[S]>,
