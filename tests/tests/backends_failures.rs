@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 const CALL: &str = "tools/call";
 
-/// One backend of each way to be called, and a router in front that gives a call 2 s.
+/// One backend of each way to be called, and a router in front that gives a call 2 s, makes it once
+/// and never loses patience: what one attempt comes to.
 struct Three {
     backends: [(&'static str, Fixture); 3],
     router: Router,
@@ -21,9 +22,16 @@ async fn three() -> Three {
         ("legacy", Fixture::builder().era(Era::Legacy).spawn().await),
         ("sse", Fixture::builder().http_sse().spawn().await),
     ];
-    let urls = backends.iter().map(|(name, f)| (*name, f.url()));
-    let file = mcp_router_tests::harness::config(urls);
-    let file = format!("routing: {{ request_timeout_seconds: 2 }}\n{file}");
+    let mut file = "routing: { request_timeout_seconds: 2, retry: { max_attempts: 1 } }\n\
+         backends:\n"
+        .to_owned();
+    for (name, fixture) in &backends {
+        let url = fixture.url();
+        file += &format!(
+            "  - {{ name: {name}, namespace: {name}, url: \"{url}\", \
+             circuit_breaker: {{ failure_threshold: 1000 }} }}\n"
+        );
+    }
     let router = Router::start(&file).await;
     router.until_ready().await;
     for (name, _) in &backends {
