@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mcp_router_protocol::{ItemKind, Namespace, RawJson, uri};
-use mcp_router_routing::{Candidate, capability};
+use mcp_router_routing::{Course, Fitness};
 use mcp_router_service::{
     CallError, Event, McpRequest, McpResponse, Outcome, Reason, ResponseStream, Sent,
 };
@@ -12,31 +12,15 @@ use tower::ServiceExt;
 use crate::backend::Cell;
 use crate::catalogue::{Entry, Owner};
 
-/// The owner to call first, by the capability strategy: usable before unusable, then priority,
-/// then the order of the file.
+/// The owner to call first: usable before unusable, then priority, then the order of the file.
 pub(crate) fn choose(entry: &Entry) -> &Owner {
-    // Nothing to decide for nearly every name: no list of candidates is made.
-    if let [only] = &entry.owners[..] {
-        return only;
-    }
-    let mut candidates: Vec<_> = entry.owners.iter().map(candidate).collect();
-    capability(&mut candidates);
-    let first = candidates.first().map_or(0, |c| c.position);
-    entry
-        .owners
-        .iter()
-        .find(|o| o.cell.position == first)
-        .unwrap_or(&entry.owners[0])
-}
-
-fn candidate(owner: &Owner) -> Candidate<'_> {
-    Candidate {
-        backend: &owner.cell.meta.name,
-        usable: owner.cell.usable(),
-        priority: owner.cell.meta.priority,
-        position: owner.cell.position,
-        lists_item: true,
-    }
+    // Owners are in order of priority already.
+    let fitness = |at: usize| match entry.owners[at].cell.usable() {
+        true => Fitness::Usable,
+        false => Fitness::Doubtful,
+    };
+    let turn = Course::default().next(entry.owners.len(), fitness);
+    &entry.owners[turn.map_or(0, |turn| turn.at)]
 }
 
 /// Sends `request` to the backend; failures and the call's trail name it.
