@@ -6,9 +6,11 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
+use mcp_router_health::ProbeParams;
+use mcp_router_layers::Endpoint;
 use mcp_router_protocol::{BackendName, Namespace};
 use mcp_router_service::{
-    BackendInfo, CallError, EventStream, McpRequest, McpResponse, McpService,
+    BackendInfo, CallError, EventStream, McpRequest, McpResponse, McpService, Prober,
 };
 use tokio::sync::watch;
 use tower::{Layer, Service};
@@ -23,6 +25,10 @@ pub struct Backend {
     pub(crate) meta: Meta,
     pub(crate) service: Option<McpService>,
     pub(crate) events: Option<EventStream>,
+    pub(crate) endpoints: Vec<Endpoint>,
+    /// The ways to the endpoints past every layer.
+    pub(crate) sources: Vec<(Endpoint, McpService)>,
+    pub(crate) probes: Vec<(Endpoint, Prober, ProbeParams)>,
     pub(crate) closing: Option<Closing>,
 }
 
@@ -66,6 +72,9 @@ impl Backend {
             meta,
             service: None,
             events: None,
+            endpoints: Vec::new(),
+            sources: Vec::new(),
+            probes: Vec::new(),
             closing: None,
         }
     }
@@ -90,6 +99,33 @@ impl Backend {
     #[must_use]
     pub fn events(mut self, events: EventStream) -> Self {
         self.events = Some(events);
+        self
+    }
+
+    /// The places behind the service, the same handles that its layers have. What they know of
+    /// circuits, probes and connections orders the backend among others and shows in its status.
+    #[must_use]
+    pub fn endpoints(mut self, endpoints: Vec<Endpoint>) -> Self {
+        self.endpoints = endpoints;
+        self
+    }
+
+    /// The way to one of the endpoints past every layer, by which it is listed. Without one, lists
+    /// are asked for like calls, and a backend that comes back under an open circuit is not listed
+    /// before that closes.
+    #[must_use]
+    pub fn source(mut self, endpoint: Endpoint, edge: McpService) -> Self {
+        self.sources.push((endpoint, edge));
+        self
+    }
+
+    /// Has one of the endpoints probed, unless `params` switch it off. A backend whose every
+    /// endpoint is probed and down is down.
+    #[must_use]
+    pub fn probe(mut self, endpoint: Endpoint, prober: Prober, params: ProbeParams) -> Self {
+        if params.enabled() {
+            self.probes.push((endpoint, prober, params));
+        }
         self
     }
 
@@ -148,6 +184,9 @@ impl fmt::Debug for Backend {
 pub(crate) struct Cell {
     pub(crate) meta: Meta,
     pub(crate) service: Option<McpService>,
+    pub(crate) endpoints: Vec<Endpoint>,
+    /// Told when a probe has changed its mind.
+    pub(crate) probed: tokio::sync::Notify,
     /// Place in the file: decides between equal priorities.
     pub(crate) position: usize,
     /// Written by the supervisor alone; read by everybody without waiting.
@@ -195,6 +234,8 @@ impl Cell {
         Self {
             meta: backend.meta.clone(),
             service: backend.service.clone(),
+            endpoints: backend.endpoints.clone(),
+            probed: tokio::sync::Notify::new(),
             position,
             live: ArcSwap::from_pointee(live),
             relist: tokio::sync::Notify::new(),
@@ -205,7 +246,7 @@ impl Cell {
 
     /// Whether calls to it have a chance.
     pub(crate) fn usable(&self) -> bool {
-        self.live.load().state == State::Ready
+        matches!(self.live.load().state, State::Ready | State::Asleep)
     }
 
     /// Whether it may be asked to list again on a client's account: seldom, so that calls for

@@ -9,7 +9,8 @@ use mcp_router_service::seal::{KeyError, Purpose, Sealer};
 
 use crate::backend::{Backend, Cell};
 use crate::hub::{Hub, Settings};
-use crate::listing::Bounds;
+use crate::listing::{Bounds, Sources};
+use crate::probe::Probing;
 use crate::router::Router;
 use crate::supervisor::Supervisor;
 
@@ -137,15 +138,30 @@ impl RouterBuilder {
         let mut cells = Vec::new();
         let mut closings = Vec::new();
         let mut feeds = Vec::new();
+        let mut probes = Vec::new();
         for (position, mut backend) in self.backends.into_iter().enumerate() {
             let cell = Arc::new(Cell::new(&backend, position));
             closings.extend(backend.closing.take());
-            feeds.extend(backend.service.map(|s| (cell.clone(), s, backend.events)));
+            for (endpoint, prober, params) in std::mem::take(&mut backend.probes) {
+                probes.push(Probing::new(cell.clone(), endpoint, prober, params));
+            }
+            let service = backend.service.take();
+            feeds.extend(service.map(|s| {
+                (
+                    cell.clone(),
+                    Sources::new(s, backend.sources),
+                    backend.events,
+                )
+            }));
             cells.push(cell);
         }
         let hub = Arc::new(Hub::new(self.settings, cells, cursors, closings));
-        for (cell, service, events) in feeds {
-            tokio::spawn(Supervisor::new(hub.clone(), cell, service).run(events));
+        for (cell, sources, events) in feeds {
+            tokio::spawn(Supervisor::new(hub.clone(), cell, sources).run(events));
+        }
+        for probing in probes {
+            let stop = hub.stop.clone();
+            tokio::spawn(async move { stop.run_until_cancelled(probing.run()).await });
         }
         tokio::spawn(end_of_start(hub.clone()));
         Ok(Router::new(hub))

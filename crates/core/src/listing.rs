@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mcp_router_layers::Endpoint;
 use mcp_router_protocol::item::Page;
 use mcp_router_protocol::{Item, ItemKind, RawParams, code};
 use mcp_router_service::{
@@ -28,6 +29,34 @@ impl Default for Bounds {
             pages: 200,
             time: Duration::from_secs(30),
         }
+    }
+}
+
+/// Whom to ask for lists, in turn: each endpoint directly, or the service that calls go to.
+#[derive(Clone, Debug)]
+pub(crate) struct Sources {
+    service: McpService,
+    direct: Vec<(Endpoint, McpService)>,
+}
+
+impl Sources {
+    pub(crate) fn new(service: McpService, direct: Vec<(Endpoint, McpService)>) -> Self {
+        Self { service, direct }
+    }
+
+    /// The service that calls go to.
+    pub(crate) fn service(&self) -> &McpService {
+        &self.service
+    }
+
+    /// Those to ask, the fittest first.
+    fn in_order(&self) -> Vec<McpService> {
+        if self.direct.is_empty() {
+            return vec![self.service.clone()];
+        }
+        let mut direct: Vec<_> = self.direct.iter().collect();
+        direct.sort_by_key(|(endpoint, _)| (endpoint.linked() == Some(false), endpoint.standing()));
+        direct.into_iter().map(|(_, edge)| edge.clone()).collect()
     }
 }
 
@@ -75,6 +104,14 @@ impl Listing {
         Some(list.ttl?.saturating_sub(list.at?.elapsed()))
     }
 
+    /// Whether the items are the same as of `other`, byte for byte.
+    pub(crate) fn same_items(&self, other: &Self) -> bool {
+        self.kinds.iter().zip(&other.kinds).all(|(a, b)| {
+            let (a, b) = (a.items.iter(), b.items.iter());
+            a.map(|i| i.raw().bytes()).eq(b.map(|i| i.raw().bytes()))
+        })
+    }
+
     /// Whether the list of `kind` may be shown to other callers.
     pub(crate) fn public(&self, kind: ItemKind) -> bool {
         !self.kinds[kind as usize].private
@@ -83,8 +120,25 @@ impl Listing {
     /// Lists the `kinds` that the backend declares; all others stay as they are in `self`.
     ///
     /// # Errors
-    /// The first failure; nothing of a failed run is kept.
+    /// What the last of the sources said; nothing of a failed run is kept.
     pub(crate) async fn refreshed(
+        &self,
+        sources: &Sources,
+        info: &BackendInfo,
+        kinds: &[ItemKind],
+        bounds: Bounds,
+    ) -> Result<Self, CallError> {
+        let mut failed = CallError::new(Reason::NoBackend, Sent::No);
+        for service in sources.in_order() {
+            match self.refreshed_by(&service, info, kinds, bounds).await {
+                Ok(listing) => return Ok(listing),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
+    async fn refreshed_by(
         &self,
         service: &McpService,
         info: &BackendInfo,

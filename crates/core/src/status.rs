@@ -12,6 +12,9 @@ pub enum State {
     Starting,
     /// Its items are listed.
     Ready,
+    /// Nobody has needed it, or nobody for long: the next call connects to it or starts it. What it
+    /// listed before still holds.
+    Asleep,
     /// Lost, or never reached. The router goes on trying.
     Down,
     /// Switched off by `auto_start: false`.
@@ -81,7 +84,7 @@ impl BackendStatus {
             url: cell.meta.url.clone(),
             namespace: cell.meta.namespace.as_ref().map(ToString::to_string),
             priority: cell.meta.priority,
-            healthy: live.state == State::Ready,
+            healthy: matches!(live.state, State::Ready | State::Asleep) && live.listing.complete,
             // There is no breaker in the stack yet, and a circuit without one is closed.
             circuit_state: "CLOSED",
             error_count: live.error_count,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{Stream, StreamExt};
 use mcp_router_health::Backoff;
+use mcp_router_layers::{Endpoint, Probe, Stage};
 use mcp_router_protocol::{ItemKind, RawParams};
 use mcp_router_service::{
     BackendEvent, BackendInfo, CallError, EventStream, McpRequest, McpService, Outcome,
@@ -18,14 +19,15 @@ use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt;
 
 use crate::backend::Cell;
+use crate::flaps::Flaps;
 use crate::hub::Hub;
-use crate::listing::Listing;
+use crate::listing::{Listing, Sources};
 use crate::status::State;
 
 pub(crate) struct Supervisor {
     hub: Arc<Hub>,
     cell: Arc<Cell>,
-    service: McpService,
+    sources: Sources,
     /// Kinds whose list is known to be out of date.
     dirty: Vec<ItemKind>,
     /// Between a failed listing and the next.
@@ -35,22 +37,30 @@ pub(crate) struct Supervisor {
     relist_at: Option<Instant>,
     /// When to forget the items of a backend that went away.
     forget_at: Option<Instant>,
+    /// What is listed next comes from a backend that came back.
+    returned: bool,
+    flaps: Flaps,
+    /// Every endpoint is down by its probes.
+    probed_down: bool,
 }
 
 /// A listing on its way, with the kinds it is of.
 type Running = BoxFuture<'static, (Vec<ItemKind>, Result<Listing, CallError>)>;
 
 impl Supervisor {
-    pub(crate) fn new(hub: Arc<Hub>, cell: Arc<Cell>, service: McpService) -> Self {
+    pub(crate) fn new(hub: Arc<Hub>, cell: Arc<Cell>, sources: Sources) -> Self {
         Self {
             hub,
             cell,
-            service,
+            sources,
             dirty: Vec::new(),
             retry: Backoff::default(),
             rng: fastrand::Rng::new(),
             relist_at: None,
             forget_at: None,
+            returned: false,
+            flaps: Flaps::default(),
+            probed_down: false,
         }
     }
 
@@ -59,7 +69,7 @@ impl Supervisor {
     pub(crate) async fn run(mut self, events: Option<EventStream>) {
         let mut events = match events {
             Some(events) => events.left_stream(),
-            None => describe(self.service.clone()).right_stream(),
+            None => describe(self.sources.service().clone()).right_stream(),
         };
         let stop = self.hub.stop.clone();
         let cell = self.cell.clone();
@@ -82,6 +92,7 @@ impl Supervisor {
                     self.on_listed(&kinds, result);
                     cell.listed.send_modify(|count| *count += 1);
                 }
+                () = cell.probed.notified() => self.on_probed(),
                 () = cell.relist.notified(), if !listing => self.all_dirty(),
                 () = at(self.relist_at), if !listing => self.all_dirty(),
                 () = at(self.forget_at) => self.forget(),
@@ -95,18 +106,14 @@ impl Supervisor {
                 tracing::info!(backend = %self.cell.meta.name, protocol = %info.hop, "backend connected");
                 self.cell.update(|live| live.info = Arc::new(info));
                 self.retry.reset();
+                self.returned = true;
                 self.all_dirty();
             }
             BackendEvent::Lost { error, retry_in } => {
                 self.relist_at = None;
-                self.failed(&error, Some(retry_in));
+                self.failed(error.reason.as_str(), error_text(&error), Some(retry_in));
             }
-            BackendEvent::Asleep => {
-                // What it listed still holds, and listing it again would wake it.
-                tracing::debug!(backend = %self.cell.meta.name, "backend asleep");
-                self.relist_at = None;
-                self.forget_at = None;
-            }
+            BackendEvent::Asleep => self.asleep(),
             BackendEvent::Changed(kind) => {
                 tracing::debug!(backend = %self.cell.meta.name, ?kind, "list changed");
                 if !self.dirty.contains(&kind) {
@@ -120,6 +127,39 @@ impl Supervisor {
         }
     }
 
+    /// What it listed still holds, and listing it again would wake it.
+    fn asleep(&mut self) {
+        tracing::debug!(backend = %self.cell.meta.name, "backend asleep");
+        (self.relist_at, self.forget_at) = (None, None);
+        self.dirty.clear();
+        self.cell.update(|live| {
+            live.state = State::Asleep;
+            live.down_since = None;
+            live.settled = true;
+        });
+        self.hub.publish();
+    }
+
+    /// A probe has changed its mind.
+    fn on_probed(&mut self) {
+        let endpoints = &self.cell.endpoints;
+        let mut probes = endpoints.iter().map(Endpoint::probe);
+        let down = !endpoints.is_empty() && probes.all(|probe| probe == Probe::Down);
+        if std::mem::replace(&mut self.probed_down, down) == down {
+            return;
+        }
+        if !down {
+            // Ready when it is listed again, which is not worth waking it for.
+            if self.cell.live.load().state != State::Asleep {
+                self.all_dirty();
+            }
+            return;
+        }
+        let failure = endpoints.iter().find_map(Endpoint::last_failure);
+        let text = failure.map_or_else(|| "probes fail".to_owned(), |f| f.text.to_string());
+        self.failed("probe", text, None);
+    }
+
     fn all_dirty(&mut self) {
         self.relist_at = None;
         self.dirty = ItemKind::ALL.to_vec();
@@ -128,11 +168,11 @@ impl Supervisor {
     fn list(&mut self) -> Running {
         let kinds = std::mem::take(&mut self.dirty);
         let live = self.cell.live.load_full();
-        let (service, bounds) = (self.service.clone(), self.hub.settings.bounds);
+        let (sources, bounds) = (self.sources.clone(), self.hub.settings.bounds);
         async move {
             let listed = live
                 .listing
-                .refreshed(&service, &live.info, &kinds, bounds)
+                .refreshed(&sources, &live.info, &kinds, bounds)
                 .await;
             (kinds, listed)
         }
@@ -143,21 +183,27 @@ impl Supervisor {
         let name = &self.cell.meta.name.clone();
         match result {
             Ok(listing) => {
-                let ttl = self.lifetime(&listing);
+                let mut ttl = self.lifetime(&listing);
+                let listing = self.steadied(listing, &mut ttl);
                 tracing::debug!(backend = %name, tools = listing.of(ItemKind::Tool).len(), "listed");
+                let ready = !self.probed_down;
                 self.cell.update(|live| {
+                    live.listing = listing;
+                    live.settled = true;
+                    if !ready {
+                        return; // it lists, and its probes still say that it is down
+                    }
                     if live.state != State::Ready {
                         tracing::info!(backend = %name, "backend ready");
                     }
                     live.state = State::Ready;
-                    live.listing = Arc::new(listing);
                     live.error_count = 0;
                     live.last_error = None;
                     live.down_since = None;
-                    live.settled = true;
                 });
                 self.retry.reset();
-                self.forget_at = None;
+                self.forget_at = self.forget_at.filter(|_| !ready);
+                self.tell_listed(None);
                 self.relist_at = Some(Instant::now() + ttl);
                 self.hub.publish();
             }
@@ -166,8 +212,38 @@ impl Supervisor {
                 let wait = self.retry.next(&mut self.rng);
                 self.relist_at = Some(Instant::now() + wait);
                 tracing::debug!(backend = %name, ?kinds, "listing failed");
-                self.failed(&error, Some(wait));
+                let text = error_text(&error);
+                self.tell_listed(Some((&text, wait)));
+                self.failed(error.reason.as_str(), text, Some(wait));
             }
+        }
+    }
+
+    /// The list to show: the new one, or the last one while a backend that comes and goes has
+    /// changed it often enough. Then `ttl` becomes the time until the next may be shown.
+    fn steadied(&mut self, listing: Listing, ttl: &mut Duration) -> Arc<Listing> {
+        let shown = self.cell.live.load().listing.clone();
+        if self.returned
+            && !(shown.complete && listing.same_items(&shown))
+            && let Err(wait) = self.flaps.take(Instant::now())
+        {
+            let (backend, wait_ms) = (&self.cell.meta.name, wait.as_millis() as u64);
+            tracing::info!(%backend, wait_ms, "backend flaps: its last list stays");
+            *ttl = wait.min(*ttl);
+            return shown;
+        }
+        self.returned = false;
+        Arc::new(listing)
+    }
+
+    /// Notes at a lone endpoint how its listing went. Of several, nobody knows which it was.
+    fn tell_listed(&self, failed: Option<(&str, Duration)>) {
+        let [endpoint] = &self.cell.endpoints[..] else {
+            return;
+        };
+        match failed {
+            Some((text, wait)) => endpoint.note_failure(Stage::List, text, Some(wait)),
+            None => endpoint.mended(Stage::List),
         }
     }
 
@@ -181,12 +257,11 @@ impl Supervisor {
         }
     }
 
-    fn failed(&mut self, error: &CallError, retry_in: Option<Duration>) {
-        let text = error_text(error);
+    fn failed(&mut self, reason: &str, text: String, retry_in: Option<Duration>) {
         let before = self.cell.live.load().state;
         if before != State::Down {
             tracing::warn!(
-                backend = %self.cell.meta.name, reason = %error.reason, error = %text,
+                backend = %self.cell.meta.name, reason, error = %text,
                 retry_in_ms = retry_in.map(|d| d.as_millis() as u64), "backend down"
             );
             self.forget_at = Some(Instant::now() + self.hub.settings.stale_ttl);

@@ -4,3 +4,4 @@ mod calls;
 mod lists;
 mod live;
 mod mock;
+mod probes;

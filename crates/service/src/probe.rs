@@ -15,9 +15,10 @@ pub type Prober = Arc<dyn Fn() -> BoxFuture<'static, Result<Pulse, ProbeFailure>
 pub enum Pulse {
     /// It answered.
     Well,
-    /// Nothing can be said, for good reason: it is still being started, or sleeps until the first
-    /// call. Neither for nor against it.
+    /// Nothing can be said, for good reason: it is still being started. Neither for nor against it.
     Unknown,
+    /// It sleeps until the next call, and was not asked.
+    Asleep,
 }
 
 /// An endpoint that is not well.

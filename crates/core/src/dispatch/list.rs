@@ -17,6 +17,7 @@ const FAILED_TTL: u64 = 5_000;
 pub(super) async fn list(hub: &Hub, kind: ItemKind, request: &McpRequest) -> McpResponse {
     // Only the first list after the start waits, and not for long.
     hub.ready().await;
+    hub.rouse().await;
     let snapshot = hub.snapshot.load();
     let cursor = request.params.cursor();
     let freshness = freshness(&snapshot, kind);
@@ -43,7 +44,7 @@ fn freshness(snapshot: &Snapshot, kind: ItemKind) -> Freshness {
     for cell in snapshot.cells.iter().filter(|c| c.service.is_some()) {
         let live = cell.live.load();
         let ttl = match live.state {
-            State::Ready => match live.listing.fresh_for(kind) {
+            State::Ready | State::Asleep => match live.listing.fresh_for(kind) {
                 Some(left) => u64::try_from(left.as_millis()).unwrap_or(WATCHED_TTL),
                 None if watches(&live.info, kind) => WATCHED_TTL,
                 None => 0,
@@ -51,7 +52,8 @@ fn freshness(snapshot: &Snapshot, kind: ItemKind) -> Freshness {
             _ => FAILED_TTL,
         };
         all.ttl_ms = all.ttl_ms.min(ttl);
-        all.public &= live.state == State::Ready && live.listing.public(kind);
+        all.public &=
+            matches!(live.state, State::Ready | State::Asleep) && live.listing.public(kind);
     }
     all
 }

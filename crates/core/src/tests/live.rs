@@ -11,7 +11,7 @@ use tower::ServiceExt;
 use super::mock::{Mock, ask, names, router};
 use crate::{Router, State};
 
-async fn listen(router: &Router, filter: serde_json::Value) -> ResponseStream {
+pub(super) async fn listen(router: &Router, filter: serde_json::Value) -> ResponseStream {
     let params = RawParams::of(&json!({ "notifications": filter }));
     let request = McpRequest::new(Method::Listen, params);
     match router.clone().oneshot(request).await.unwrap() {
@@ -20,7 +20,7 @@ async fn listen(router: &Router, filter: serde_json::Value) -> ResponseStream {
     }
 }
 
-async fn next(stream: &mut ResponseStream) -> (Method, String) {
+pub(super) async fn next(stream: &mut ResponseStream) -> (Method, String) {
     match stream.next().await.unwrap().unwrap() {
         Event::Notification { method, params } => (
             method,

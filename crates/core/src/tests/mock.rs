@@ -7,7 +7,8 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt};
 use mcp_router_protocol::{ErrorObject, ItemKind, Method, RawJson, RawParams, code};
 use mcp_router_service::{
-    BackendEvent, BackendInfo, CallError, McpRequest, McpResponse, Outcome, Reason, Sent,
+    BackendEvent, BackendInfo, CallError, EventStream, McpRequest, McpResponse, Outcome, Reason,
+    Sent,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -62,10 +63,23 @@ impl Mock {
         name: &str,
         events: mpsc::UnboundedReceiver<BackendEvent>,
     ) -> Backend {
+        Backend::new(name.parse().unwrap(), self.clone()).events(self.events(events))
+    }
+
+    pub(super) fn events(&self, events: mpsc::UnboundedReceiver<BackendEvent>) -> EventStream {
         let stream = futures::stream::unfold(events, |mut events| async {
             Some((events.recv().await?, events))
         });
-        Backend::new(name.parse().unwrap(), self.clone()).events(stream.boxed_stream())
+        stream.boxed_stream()
+    }
+
+    /// How many lists the backend was asked for.
+    pub(super) fn listed(&self) -> usize {
+        let log = self.0.log.lock().unwrap();
+        let lists = log
+            .iter()
+            .filter(|(m, _)| ItemKind::of_list_method(m).is_some());
+        lists.count()
     }
 
     pub(super) fn connect(&self) {

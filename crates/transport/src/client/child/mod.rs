@@ -93,7 +93,8 @@ fn prober(link: Arc<Link<Peer>>) -> Prober {
         async move {
             let _turn = turns.acquire().await;
             match link.standing() {
-                Standing::Asleep | Standing::Connecting => Ok(Pulse::Unknown),
+                Standing::Asleep => Ok(Pulse::Asleep),
+                Standing::Connecting => Ok(Pulse::Unknown),
                 Standing::Down(error) => Err(failure(&error)),
                 Standing::Up(peer) => match peer.ping().await {
                     Ok(()) => Ok(Pulse::Well),

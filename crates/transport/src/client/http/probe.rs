@@ -87,7 +87,7 @@ fn page(url: &Uri, named: Option<&str>) -> Page {
 impl Asking {
     async fn ask(&self) -> Result<Pulse, ProbeFailure> {
         if matches!(self.edge.link.standing(), Standing::Asleep) {
-            return Ok(Pulse::Unknown);
+            return Ok(Pulse::Asleep);
         }
         let method = match self.edge.params.health_method {
             ProbeMethod::Mcp => return self.ask_mcp().await,

@@ -22,7 +22,7 @@ async fn a_lazy_child_starts_with_the_first_call_and_a_probe_does_not_wake_it() 
     let mut params = params(&format!("tool() {{ text here; }}\n{LEGACY}"));
     params.lazy = true;
     let mut edge = child(params);
-    assert_eq!(probed(&edge).await, Ok(Pulse::Unknown));
+    assert_eq!(probed(&edge).await, Ok(Pulse::Asleep));
     asleep(&mut edge.events).await;
     assert!(edge.events.next().now_or_never().is_none());
     assert_eq!(within(SOON, said(&edge)).await, "here");
@@ -44,7 +44,7 @@ async fn a_lazy_child_that_nobody_calls_is_stopped_and_the_next_call_starts_it_a
     asleep(&mut edge.events).await;
     within(SOON, gone(&first)).await;
     assert!(within(SOON, listing).await.unwrap().is_err());
-    assert_eq!(probed(&edge).await, Ok(Pulse::Unknown));
+    assert_eq!(probed(&edge).await, Ok(Pulse::Asleep));
     let second = within(SOON, said(&edge)).await;
     assert_ne!(first, second);
     (edge.close)().await;

@@ -143,7 +143,7 @@ async fn a_lazy_backend_is_not_connected_by_its_probe() {
     let mut params = params(&format!("{}/mcp", fake.url));
     params.lazy = true;
     let mut edge = http(params);
-    assert_eq!(probed(&edge).await, Ok(Pulse::Unknown));
+    assert_eq!(probed(&edge).await, Ok(Pulse::Asleep));
     assert!(matches!(next(&mut edge.events).await, BackendEvent::Asleep));
     assert!(fake.seen().is_empty());
     assert_eq!(said(&edge).await, "x");
