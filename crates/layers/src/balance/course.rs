@@ -66,7 +66,7 @@ impl Course {
             .copy
             .take()
             .filter(|copy| self.may_go_on(copy, at, &error));
-        let next = next.and_then(|copy| Some((self.elsewhere(at)?, copy)));
+        let next = next.and_then(|copy| Some((self.elsewhere()?, copy)));
         let failure = joined(self.failure.take(), error);
         let Some((to, copy)) = next else {
             return Err(failure);
@@ -109,15 +109,12 @@ impl Course {
         at
     }
 
-    /// The next endpoint after a failure at `at`. The session moves along.
-    fn elsewhere(&self, at: usize) -> Option<usize> {
-        let group = &self.group;
-        let pick = || group.next(&self.tried);
+    /// The next endpoint after a failure. The session moves along, unless another of its calls
+    /// has moved it already.
+    fn elsewhere(&self) -> Option<usize> {
+        let pick = || self.group.next(&self.tried);
         match &self.bound {
-            Some(bound) => {
-                bound.leave(group.members[at].endpoint.key());
-                bound.keep(group, &self.tried, pick)
-            }
+            Some(bound) => bound.keep(&self.group, &self.tried, pick),
             None => pick(),
         }
     }
@@ -173,13 +170,5 @@ impl Bound {
             *bound = Some(member.endpoint.key().clone());
         }
         Some(at)
-    }
-
-    /// Forgets the endpoint, unless the session has moved on already.
-    fn leave(&self, key: &Arc<str>) {
-        let mut bound = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if bound.as_ref() == Some(key) {
-            *bound = None;
-        }
     }
 }

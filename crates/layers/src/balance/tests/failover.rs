@@ -145,6 +145,22 @@ async fn i8_an_open_circuit_is_not_asked_and_all_of_them_refuse_until_the_first_
 }
 
 #[tokio::test(start_paused = true)]
+async fn i8_a_refusal_for_want_of_trials_hides_no_failure() {
+    let scene = Scene::round_robin(&[Mood::Absent(1), Mood::Well(1)]);
+    let b = &scene.endpoints[1];
+    for _ in 0..5 {
+        b.admit()
+            .unwrap()
+            .report(mcp_router_health::Verdict::Failure);
+    }
+    tokio::time::advance(secs(60)).await;
+    let _trials = [0; 3].map(|_| b.admit().unwrap());
+    let error = scene.ask(safe()).await.unwrap_err();
+    assert_eq!(error.reason, Reason::ConnectFailed);
+    assert_eq!(scene.asked(), [1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pinned_call_goes_where_it_must_and_nowhere_else() {
     let pinned = |endpoint: &str| {
         let mut request = safe();
