@@ -3,8 +3,9 @@
 use futures::StreamExt;
 use mcp_router_config::{BackendConfig, Config};
 use mcp_router_core::Backend;
+use mcp_router_health::ProbeParams;
 use mcp_router_layers::{Balance, Balanced, Endpoint, Replica};
-use mcp_router_service::{EventStream, McpService};
+use mcp_router_service::{EventStream, McpService, Prober};
 use mcp_router_transport::client::Closer;
 use tower::BoxError;
 
@@ -26,13 +27,21 @@ pub(super) fn configured(backend: &BackendConfig, config: &Config) -> Result<Bac
     }
     let params = StackParams::of(backend, config);
     let edges = edge::connect(backend, config)?;
+    let watched: Vec<_> = edges.iter().map(Watched::of).collect();
     let Joined {
         service,
         events,
         close,
     } = join(backend, params, edges)?;
+    let endpoints = watched.iter().map(|place| place.endpoint.clone()).collect();
     let built = Backend::new(backend.name.clone(), stack::backend(params, service));
-    let built = built.on_close(close);
+    let built = built.endpoints(endpoints);
+    let built = watched
+        .into_iter()
+        .fold(built.on_close(close), |built, place| {
+            let probe = backend.probe.clone();
+            place.by(built, probe)
+        });
     Ok(described(match events {
         Some(events) => built.events(events),
         None => built,
@@ -47,7 +56,31 @@ pub(super) fn demo(demo: Demo, config: &Config) -> Backend {
         mcp_router_health::BreakerParams::default(),
     );
     let service = stack::endpoint(params, &endpoint, demo.service);
-    (demo.describe)(Backend::new(demo.name, stack::backend(params, service)))
+    let backend = Backend::new(demo.name, stack::backend(params, service));
+    (demo.describe)(backend.endpoints(vec![endpoint]))
+}
+
+/// An endpoint as its supervisor looks after it, beside the calls.
+struct Watched {
+    endpoint: Endpoint,
+    edge: McpService,
+    probe: Prober,
+}
+
+impl Watched {
+    fn of(edge: &Edge) -> Self {
+        Self {
+            endpoint: edge.endpoint.clone(),
+            edge: edge.service.clone(),
+            probe: edge.probe.clone(),
+        }
+    }
+
+    fn by(self, backend: Backend, probe: ProbeParams) -> Backend {
+        backend
+            .source(self.endpoint.clone(), self.edge)
+            .probe(self.endpoint, self.probe, probe)
+    }
 }
 
 /// The endpoints of a backend as one.

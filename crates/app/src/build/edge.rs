@@ -9,7 +9,7 @@ use mcp_router_config::{
     HttpTransport, SessionMode,
 };
 use mcp_router_layers::Endpoint;
-use mcp_router_service::{EventStream, McpService};
+use mcp_router_service::{EventStream, McpService, Prober};
 use mcp_router_transport::client::{
     self, ChildParams, Closer, Connected, HttpBackendParams, Identity,
 };
@@ -20,6 +20,7 @@ use tower::BoxError;
 pub(super) struct Edge {
     pub(super) service: McpService,
     pub(super) events: EventStream,
+    pub(super) probe: Prober,
     pub(super) close: Closer,
     /// What is known about it, for everybody who asks.
     pub(super) endpoint: Endpoint,
@@ -71,12 +72,13 @@ impl Edge {
         let Connected {
             service,
             events,
+            probe,
             close,
-            ..
         } = connected;
         Self {
             service,
             events,
+            probe,
             close,
             endpoint,
         }
