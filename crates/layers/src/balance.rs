@@ -6,23 +6,6 @@
 //! [allows it](mcp_router_service::RepeatAfter), goes to the next at once: nobody waits while
 //! another endpoint is left, and each is asked once. Waiting and trying again is for the
 //! [`RetryLayer`](crate::RetryLayer) outside.
-//!
-//! # State
-//!
-//! Servers may remember a client from one call to the next. Unless an endpoint is known to
-//! remember nothing, the calls of one client session go to the endpoint that got the first of
-//! them, until it fails or its circuit opens. An endpoint that is merely throttling keeps its
-//! sessions: another one would not know them. Calls with a
-//! [pin](mcp_router_service::RequestContext::pin) go where it says and nowhere else.
-//!
-//! # Place in the stack
-//!
-//! Inside retry, outside breaker and timeout: those are about one endpoint, and each endpoint has
-//! its own. The breaker shares its [`Endpoint`] with the balance, which so knows whom to leave out.
-//!
-//! # Cost
-//!
-//! A call takes no lock (one of its own session, if it has one) and allocates nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -84,7 +67,58 @@ pub struct Balanced<S> {
     pub close: Closer,
 }
 
-/// A service over several endpoints. Clones share counters and endpoints.
+/// Spreads calls over several endpoints of one backend. Clones share counters and endpoints.
+///
+/// A call goes to the endpoint that the policy picks among the fittest. If it fails there, in a
+/// way that [allows it](mcp_router_service::RepeatAfter), it goes to the next at once, also where
+/// the request forbids to repeat it [here](mcp_router_service::Repeat::here); each endpoint is
+/// asked once. What comes back in the end is the last failure, which says that the call
+/// [may have run](mcp_router_service::Sent) if any attempt may have.
+///
+/// ```
+/// use mcp_router_health::BreakerParams;
+/// use mcp_router_layers::{Balance, BalanceParams, BreakerLayer, Endpoint, Replica};
+/// use mcp_router_protocol::{Method, RawJson, RawParams};
+/// use mcp_router_routing::balance::Policy;
+/// use mcp_router_service::{CallError, McpRequest, McpResponse};
+/// use tower::{Layer, ServiceExt};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), CallError> {
+/// let replicas = ["db-1", "db-2"].map(|key| {
+///     let endpoint = Endpoint::new(key, BreakerParams::default());
+///     let edge = tower::service_fn(|_: McpRequest| async {
+///         Ok::<_, CallError>(McpResponse::complete(RawJson::from_static("{}")))
+///     });
+///     Replica::new(BreakerLayer::new(endpoint.clone()).layer(edge), endpoint)
+/// });
+/// let params = BalanceParams {
+///     policy: Policy::LeastConnections,
+///     ..BalanceParams::default()
+/// };
+/// let db = Balance::over(&"db".parse().expect("a name"), params, replicas.into());
+/// db.service.oneshot(McpRequest::new(Method::ToolsCall, RawParams::default())).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # State
+///
+/// Servers may remember a client from one call to the next. Unless an endpoint is known to
+/// remember nothing, the calls of one client session go to the endpoint that got the first of
+/// them, until it fails or its circuit opens. An endpoint that is merely throttling keeps its
+/// sessions: another one would not know them. Calls with a
+/// [pin](mcp_router_service::RequestContext::pin) go where it says and nowhere else.
+///
+/// # Place in the stack
+///
+/// Inside retry, outside breaker and timeout: those are about one endpoint, and each endpoint has
+/// its own. The breaker shares its [`Endpoint`] with the balance, which so knows whom to leave out.
+///
+/// # Cost
+///
+/// A call takes no lock but one of its own session, if it has one. Beyond the clone of the
+/// endpoint's service nothing is allocated for an answer that is no stream.
 pub struct Balance<S> {
     group: Arc<Group>,
     services: Arc<[S]>,
