@@ -25,7 +25,7 @@ mod yaml;
 pub use load::{Flags, LoadInput, Loaded, load, without_file};
 pub use model::{
     BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint, HttpServer,
-    HttpTransport, Limits, LogFormat, PoolConfig, RetryConfig, Route, RoutingConfig, ServerConfig,
+    HttpTransport, Limits, LogFormat, PoolConfig, RetryConfig, RoutingConfig, ServerConfig,
     SessionMode, UnknownLogFormat,
 };
 pub use report::{Complaint, ConfigErrors, Finding, Place, Warning};

@@ -5,13 +5,14 @@
 
 use std::time::Duration;
 
-use mcp_router_health::{FailureRate, ProbeMethod};
+use mcp_router_health::FailureRate;
 use mcp_router_routing::balance::Policy;
+use mcp_router_routing::{Route, RoutePattern, ToolRules};
 use serde_yaml::{Mapping, Value};
 
 use crate::model::{
     BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint, HttpServer, Limits,
-    Route, RoutingConfig, ServerConfig,
+    RoutingConfig, ServerConfig,
 };
 
 /// Stands for a secret.
@@ -141,14 +142,12 @@ fn backend(backend: &BackendConfig) -> Value {
         EndpointConfig::Command(endpoint) => command(section, endpoint),
     };
     let probe = &backend.probe;
-    // The default is not written down: naming a method is not implemented yet.
-    let method = (probe.method() != ProbeMethod::Auto).then(|| probe.method().as_str());
     let health = Section::new()
         .set("enabled", probe.enabled())
         .set("interval_seconds", seconds(probe.interval()))
         .set("timeout_seconds", seconds(probe.timeout()))
         .maybe("endpoint", probe.endpoint())
-        .maybe("method", method);
+        .set("method", probe.method().as_str());
     let breaker = Section::new()
         .set("failure_threshold", backend.breaker.failure_threshold())
         .set("timeout_seconds", seconds(backend.breaker.open_for()))
@@ -169,6 +168,7 @@ fn backend(backend: &BackendConfig) -> Value {
         .maybe("timeout_seconds", backend.timeout.map(seconds))
         .maybe("max_concurrency", count(backend.max_concurrency))
         .set("routes", routes)
+        .maybe("tools", tools(&backend.tools))
         .set("health_check", health.done())
         .set("circuit_breaker", breaker.done())
         .done()
@@ -237,6 +237,30 @@ fn route(route: &Route) -> Value {
             route.fallback_to.as_ref().map(|name| name.as_str()),
         )
         .done()
+}
+
+/// Nothing for rules that change nothing.
+fn tools(rules: &ToolRules) -> Option<Value> {
+    if *rules == ToolRules::default() {
+        return None;
+    }
+    let patterns = |patterns: &[RoutePattern]| {
+        let texts = patterns.iter().map(|p| Value::from(p.as_str()));
+        texts.collect::<Vec<_>>()
+    };
+    let rename = rules.rename.iter();
+    let rename = rename.fold(Section::new(), |s, (from, to)| s.set(from, to.as_str()));
+    let times = rules.timeouts.iter();
+    let times = times.fold(Section::new(), |s, (p, time)| {
+        s.set(p.as_str(), seconds(*time))
+    });
+    let section = Section::new()
+        .maybe("allow", rules.allow.as_deref().map(patterns))
+        .set("deny", patterns(&rules.deny))
+        .set("rename", rename.done())
+        .set("idempotent", patterns(&rules.idempotent))
+        .set("timeout_seconds", times.done());
+    Some(section.done())
 }
 
 fn list(texts: &[String]) -> Vec<Value> {

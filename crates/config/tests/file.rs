@@ -24,6 +24,7 @@ backends:
     connection_pool: { max_connections: 9, idle_timeout_seconds: 3 }
     session: per_client
     lazy: true
+    health_check: { enabled: false, interval_seconds: 2, timeout_seconds: 1, endpoint: /well, method: get }
     circuit_breaker: { failure_threshold: 2, timeout_seconds: 3, half_open_attempts: 4, failure_rate: { percent: 20 } }
   - name: My Files
     command: ~/bin/files
@@ -155,7 +156,6 @@ fn the_keys_of_the_python_router_load_and_are_reported() {
     let found: Vec<String> = loaded.not_active.iter().map(ToString::to_string).collect();
     for expected in [
         "routes (backend \"users\", line 7)",
-        "health_check.enabled (backend \"users\", line 13)",
         "routes (backend \"reports-spare\", line 40)",
     ] {
         assert!(
@@ -163,7 +163,7 @@ fn the_keys_of_the_python_router_load_and_are_reported() {
             "{expected} is not in {found:#?}"
         );
     }
-    assert_eq!(found.len(), 8);
+    assert_eq!(found.len(), 3);
     let reports = &loaded.config.backends[1];
     assert_eq!(reports.breaker.failure_threshold(), 3);
     assert_eq!(reports.breaker.half_open_attempts(), 3);
@@ -181,7 +181,6 @@ backends:
   - name: a
     url: http://h
     namespace: a
-    health_check: { endpoint: /health, method: get }
     retry: { safety: strict }
     tools: { deny: ["drop_*"] }
 routing: { default_strategy: path, namespace_separator: "__" }
@@ -197,8 +196,6 @@ alerts: [{ type: slack, url: "https://h" }]
     found.sort();
     let expected = [
         "alerts",
-        "health_check.endpoint",
-        "health_check.method",
         "registration",
         "retry.safety",
         "routing.default_strategy",

@@ -7,7 +7,7 @@ use mcp_router_protocol::name::{Namespace, slug};
 use mcp_router_routing::balance::Policy;
 
 use super::backends::Entry;
-use super::{Site, endpoint, health, later, routes, seconds};
+use super::{Site, endpoint, health, routes, seconds, tools};
 use crate::model::{BackendConfig, EndpointConfig, SessionMode};
 use crate::raw::{RawBackend, RawBalancing, RawReplica, RawReplicas, RawSafety, RawSession};
 use crate::yaml::Path;
@@ -39,7 +39,7 @@ pub(super) fn backend(
     );
     let probe = health::probe(&raw, &path, site);
     let breaker = health::breaker(raw.circuit_breaker.as_ref(), &path, site);
-    later::tools(raw.tools.as_ref(), &path, site);
+    let tools = tools::tools(raw.tools.as_ref(), &path, site);
     let balancing = balancing(&raw, endpoint.as_ref(), &path, site);
     let safety = raw.retry.and_then(|retry| retry.safety).map(safety);
     Some(BackendConfig {
@@ -61,6 +61,7 @@ pub(super) fn backend(
         balancing,
         lazy: raw.lazy.unwrap_or(false),
         routes,
+        tools,
     })
 }
 

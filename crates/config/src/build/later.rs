@@ -1,33 +1,8 @@
 //! Keys of later releases: wrong values are said now.
 
-use mcp_router_routing::RoutePattern;
-
 use super::{Site, endpoint};
-use crate::raw::{RawAlert, RawAlertType, RawRegistration, RawTools};
+use crate::raw::{RawAlert, RawAlertType, RawRegistration};
 use crate::yaml::Path;
-
-pub(super) fn tools(raw: Option<&RawTools>, path: &Path, site: &mut Site<'_>) {
-    let Some(raw) = raw else {
-        return;
-    };
-    let path = path.key("tools");
-    let lists = [
-        ("allow", &raw.allow),
-        ("deny", &raw.deny),
-        ("idempotent", &raw.idempotent),
-    ];
-    for (key, patterns) in lists {
-        for (at, pattern) in patterns.iter().flatten().enumerate() {
-            let _: Option<RoutePattern> = site.parse(&path.key(key).item(at), pattern);
-        }
-    }
-    for (from, to) in raw.rename.iter().flatten() {
-        if let Err(problem) = mcp_router_protocol::name::check_item_name(to) {
-            let at = path.key("rename").key(from);
-            site.wrong(&at, format_args!("is not valid: {problem}"));
-        }
-    }
-}
 
 pub(super) fn alerts(raw: Vec<Option<RawAlert>>, site: &mut Site<'_>) {
     for (at, alert) in raw.iter().enumerate() {

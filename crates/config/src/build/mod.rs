@@ -10,6 +10,7 @@ mod health;
 mod later;
 mod routes;
 mod server;
+mod tools;
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 
-use mcp_router_routing::Strategy;
+use mcp_router_routing::{Route, Strategy};
 
 use super::{Site, strategy};
-use crate::model::Route;
 use crate::raw::RawRoute;
 use crate::report::{Complaint, nearest, quote};
 use crate::yaml::Path;

@@ -8,7 +8,7 @@ use http::{HeaderName, Uri};
 use mcp_router_health::{BreakerParams, ProbeParams, Safety};
 use mcp_router_protocol::name::{BackendName, Namespace};
 use mcp_router_routing::balance::Policy;
-use mcp_router_routing::{RoutePattern, Strategy};
+use mcp_router_routing::{Route, ToolRules};
 use secrecy::SecretString;
 
 /// One backend, ready to be built.
@@ -43,6 +43,8 @@ pub struct BackendConfig {
     pub lazy: bool,
     /// The first whose pattern matches a tool decides its strategy.
     pub routes: Vec<Route>,
+    /// Which tools are exposed, under which names, and what is known of them.
+    pub tools: ToolRules,
 }
 
 /// Where a backend is.
@@ -129,18 +131,6 @@ pub enum SessionMode {
     Shared,
     /// One for each client session.
     PerClient,
-}
-
-/// What to do with the tools whose names match.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Route {
-    /// On the backend's own tool name.
-    pub pattern: RoutePattern,
-    /// How this backend is judged for them; `None`: the default strategy.
-    pub strategy: Option<Strategy>,
-    /// Who is asked next: a backend that exists.
-    pub fallback_to: Option<BackendName>,
 }
 
 // === impl EndpointConfig ===

@@ -12,7 +12,7 @@ mod server;
 
 pub use backend::{
     BackendConfig, CommandEndpoint, EndpointConfig, HttpEndpoint, HttpServer, HttpTransport,
-    PoolConfig, Route, SessionMode,
+    PoolConfig, SessionMode,
 };
 pub use limits::Limits;
 pub use routing::{RetryConfig, RoutingConfig};

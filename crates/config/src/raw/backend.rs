@@ -98,19 +98,17 @@ pub(crate) struct RawRoute {
 #[schemars(rename = "HealthCheck")]
 pub(crate) struct RawHealthCheck {
     /// Whether it is probed.
-    #[schemars(extend("x-status" = "not_active"))]
     pub(crate) enabled: Option<bool>,
     /// From one probe to the next, in seconds.
-    #[schemars(range(min = 1, max = 604_800), extend("x-status" = "not_active"))]
+    #[schemars(range(min = 1, max = 604_800))]
     pub(crate) interval_seconds: Option<f64>,
     /// One probe, in seconds.
-    #[schemars(range(min = 1, max = 604_800), extend("x-status" = "not_active"))]
+    #[schemars(range(min = 1, max = 604_800))]
     pub(crate) timeout_seconds: Option<f64>,
     /// A page that must answer 2xx.
-    #[schemars(length(min = 1), extend("x-status" = "not_implemented"))]
+    #[schemars(length(min = 1))]
     pub(crate) endpoint: Option<String>,
     /// What a probe sends.
-    #[schemars(extend("x-status" = "not_implemented"))]
     pub(crate) method: Option<RawProbeMethod>,
 }
 

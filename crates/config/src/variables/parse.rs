@@ -229,11 +229,7 @@ mod tests {
         assert_eq!(said.request_timeout, Some(Duration::from_millis(2500)));
         assert_eq!(said.max_backoff, Some(Duration::ZERO));
         let later: Vec<&str> = notes.not_active.iter().map(|f| f.key.as_str()).collect();
-        let expected = [
-            "MCP_HEALTH_CHECK_INTERVAL",
-            "MCP_HEALTH_CHECK_TIMEOUT",
-            "MCP_ALLOW_REGISTRATION",
-        ];
+        let expected = ["MCP_ALLOW_REGISTRATION"];
         assert_eq!(later, expected);
     }
 

@@ -60,12 +60,12 @@ pub const VARIABLES: &[Variable] = &[
         "30",
         "one attempt at a backend, in seconds",
     ),
-    later(
+    active(
         "MCP_HEALTH_CHECK_INTERVAL",
         "30",
         "from one probe to the next, in seconds",
     ),
-    later("MCP_HEALTH_CHECK_TIMEOUT", "5", "one probe, in seconds"),
+    active("MCP_HEALTH_CHECK_TIMEOUT", "5", "one probe, in seconds"),
     active(
         "MCP_MAX_RETRIES",
         "3",
