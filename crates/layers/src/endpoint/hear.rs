@@ -9,8 +9,9 @@ use mcp_router_service::{BackendEvent, CallError};
 use super::{Endpoint, Stage};
 
 impl Endpoint {
-    /// Takes what its edge tells. An attempt to connect that fails counts like a failed probe; the
-    /// loss of a connection does not, because the calls on it have failed by themselves.
+    /// Takes what its edge tells. The circuit does not count what is told here: edges connect when a
+    /// call or a probe asks them to, and those count by themselves. A connection that is made
+    /// speaks for the endpoint like a probe.
     pub fn hear(&self, event: &BackendEvent) {
         match event {
             BackendEvent::Connected(_) => {
@@ -18,12 +19,8 @@ impl Endpoint {
                 self.admit_probe().report(Verdict::Success);
             }
             BackendEvent::Lost { error, retry_in } => {
-                let attempt = self.linked() != Some(true);
                 self.set_linked(false);
                 self.note_failure(Stage::Connect, text(error), Some(*retry_in));
-                if attempt {
-                    self.admit_probe().report(Verdict::Failure);
-                }
             }
             // As good as connected: a call finds it.
             BackendEvent::Asleep => {
@@ -47,7 +44,7 @@ fn text(error: &CallError) -> Arc<str> {
 mod tests {
     use std::time::Duration;
 
-    use mcp_router_health::{BreakerParams, CircuitState};
+    use mcp_router_health::BreakerParams;
     use mcp_router_service::{BackendInfo, Reason, Sent};
 
     use super::*;
@@ -65,10 +62,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn f27_attempts_to_connect_that_fail_open_the_circuit_and_a_mere_loss_does_not() {
+    async fn a_loss_is_noted_and_does_not_open_the_circuit() {
         let endpoint = Endpoint::new("e", BreakerParams::default());
         for _ in 0..20 {
-            endpoint.hear(&connected());
             endpoint.hear(&lost());
         }
         assert_eq!(endpoint.failures(), 0);
@@ -77,19 +73,13 @@ mod tests {
         assert_eq!(failure.stage, Stage::Connect);
         assert_eq!(&*failure.text, "connect_failed (connection refused)");
         assert!(failure.next_retry.is_some());
-        for _ in 0..5 {
-            assert_eq!(endpoint.state(), CircuitState::Closed);
-            endpoint.hear(&lost());
-        }
-        assert_eq!(endpoint.state(), CircuitState::Open);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_ends_the_run_of_attempts_and_sleep_is_no_loss() {
+    async fn a_connection_ends_the_run_of_probes_that_found_nobody_and_sleep_is_no_loss() {
         let endpoint = Endpoint::new("e", BreakerParams::default());
+        endpoint.admit_probe().report(Verdict::Failure);
         endpoint.hear(&lost());
-        endpoint.hear(&lost());
-        assert_eq!(endpoint.failures(), 2);
         endpoint.hear(&BackendEvent::Asleep);
         assert_eq!(endpoint.standing(), Standing::Usable);
         assert_eq!(endpoint.last_failure(), None);

@@ -204,7 +204,6 @@ impl Mux {
     }
 
     /// How many calls wait for an answer.
-    #[cfg(test)]
     pub(crate) fn in_flight(&self) -> usize {
         self.lock().len()
     }

@@ -8,13 +8,13 @@ use std::sync::{Arc, OnceLock, Weak};
 use http::{HeaderMap, Uri};
 use mcp_router_protocol::Revision;
 use mcp_router_service::{BackendInfo, CallError, McpRequest, McpResponse, Outcome, Reason, Sent};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::edge::{Edge, Failed};
 use super::messages::Messages;
 use super::session::Owner;
-use super::url;
+use super::{silence, url};
 use crate::client::asks::Asks;
 use crate::client::dialect::{Answer, Asked, Dialect, protocol_error};
 use crate::client::handshake;
@@ -117,6 +117,21 @@ impl Channel {
     /// Resolves when the stream has ended.
     pub(super) async fn lost(&self) {
         self.lost.cancelled().await;
+    }
+
+    /// Resolves when nothing comes through it any more: no call is in flight on it, and a ping
+    /// gets no answer.
+    pub(super) async fn silent(&self, edge: &Arc<Edge>) {
+        loop {
+            sleep(edge.params.quiet_after).await;
+            if self.mux.in_flight() > 0 {
+                continue; // calls have time limits of their own
+            }
+            if timeout(silence::ANSWER, self.ping(edge)).await.is_err() && self.mux.in_flight() == 0
+            {
+                return;
+            }
+        }
     }
 
     pub(super) fn close(&self) {

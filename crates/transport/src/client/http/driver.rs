@@ -30,7 +30,8 @@ pub(super) async fn drive(edge: Arc<Edge>, stop: CancellationToken) {
         }
         tokio::join!(run(&edge, &mut known), renew::connections(&edge))
     };
-    stop.run_until_cancelled(living).await;
+    // Large, with all the ways to negotiate in it, and there once.
+    stop.run_until_cancelled(Box::pin(living)).await;
     let closing = async {
         let shared = edge.link.get().and_then(|peer| peer.lane.clone());
         let shared = async {

@@ -9,8 +9,10 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use mcp_router_protocol::Message;
 use mcp_router_service::{CallError, Reason, Sent};
+use tokio::time::Instant;
 
 use super::edge::SESSION_ID;
+use super::silence::Beat;
 use super::wire::{Connection, Reply, broken};
 use crate::client::dialect::protocol_error;
 use crate::sse::{SseDecoder, SseEvent};
@@ -56,6 +58,7 @@ pub(super) struct Messages {
 struct Events {
     body: Incoming,
     decoder: SseDecoder,
+    beat: Beat,
 }
 
 impl Messages {
@@ -84,7 +87,12 @@ impl Messages {
             }
             Kind::Events => {
                 let decoder = SseDecoder::new(limit);
-                messages.events = Some(Events { body, decoder });
+                let beat = Beat::new();
+                messages.events = Some(Events {
+                    body,
+                    decoder,
+                    beat,
+                });
             }
             Kind::Other => {
                 messages.connection.poison();
@@ -120,8 +128,13 @@ impl Messages {
         let Some(events) = &mut self.events else {
             return Ok(None);
         };
+        let mut fed = false;
         loop {
-            match events.decoder.next_event() {
+            let event = events.decoder.next_event();
+            if std::mem::take(&mut fed) {
+                events.beat.hear(matches!(event, Ok(None)));
+            }
+            match event {
                 Ok(Some(event)) => return Ok(Some(event)),
                 Ok(None) => {}
                 Err(error) => return Err(too_large().because(error)),
@@ -130,12 +143,24 @@ impl Messages {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         events.decoder.feed(data);
+                        fed = true;
                     }
                 }
                 Some(Err(error)) => return Err(broken(error)),
                 None => return Ok(None),
             }
         }
+    }
+
+    /// When anything came last, be it only a sign of life.
+    pub(super) fn heard(&self) -> Instant {
+        let beat = self.events.as_ref().map(|events| events.beat.heard());
+        beat.unwrap_or_else(Instant::now)
+    }
+
+    /// Whether the stream used to show that it lives, and has stopped doing so.
+    pub(super) fn misses_its_beat(&self) -> bool {
+        self.events.as_ref().is_some_and(|e| e.beat.misses())
     }
 
     /// These are the messages of a refusal after all, and `first` is the next one.

@@ -9,7 +9,7 @@
 //! | `exchange` | one streamable call, request to answer |
 //! | `probe` | whether the backend is well, asked apart from calls |
 //! | `renew` | connections do not outlive what their name stands for |
-//! | `standing` | streams for what the backend tells by itself |
+//! | `standing`, `silence` | streams for what the backend tells by itself |
 //! | `edge`, `messages`, `refusal`, `wire` | requests, responses, and what each failure proves |
 
 mod channel;
@@ -25,6 +25,7 @@ mod probe;
 mod refusal;
 mod renew;
 mod session;
+mod silence;
 mod standing;
 mod timed;
 mod tls;

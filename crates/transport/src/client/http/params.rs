@@ -70,6 +70,9 @@ pub struct HttpBackendParams {
     pub probe_timeout: Duration,
     /// How long each further step of a handshake may take.
     pub handshake_timeout: Duration,
+    /// How long a stream that stands open for what the backend tells may be silent before the
+    /// backend is asked whether it is still there.
+    pub quiet_after: Duration,
     /// Waits between attempts to connect.
     pub backoff: BackoffParams,
     /// The longest that a connection is used again and again. Names are looked up for new ones.
@@ -123,6 +126,7 @@ impl HttpBackendParams {
             answer_limit: 16 << 20,
             probe_timeout: Duration::from_secs(5),
             handshake_timeout: Duration::from_secs(10),
+            quiet_after: Duration::from_secs(30),
             backoff: BackoffParams::RECONNECT.capped(Duration::from_secs(20)),
             connection_age: Duration::from_secs(300),
             health_method: ProbeMethod::Auto,

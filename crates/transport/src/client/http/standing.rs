@@ -11,21 +11,23 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use mcp_router_protocol::{ItemKind, Message, Method};
-use mcp_router_service::{CallError, McpRequest, Reason, Scope};
-use tokio::time::{Instant, sleep};
+use mcp_router_service::{CallError, McpRequest, Reason, Scope, Sent};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::edge::{Edge, Failed};
 use super::lane::Lane;
 use super::messages::Messages;
-use super::modern;
 use super::negotiate::Peer;
 use super::session::Session;
+use super::{modern, silence};
 use crate::client::BackoffParams;
 use crate::client::backoff::Backoff;
 use crate::client::info::listen_params;
 
 /// A stream that lived this long did not end because it is unwelcome.
 const STABLE: Duration = Duration::from_secs(30);
+/// The longest wait before a stream is opened again.
+const LONGEST: Duration = Duration::from_secs(30);
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Keeps the stream of the router's own conversation open. Resolves only when the backend cannot
@@ -35,9 +37,11 @@ pub(super) async fn attend_peer(edge: &Arc<Edge>, peer: &Arc<Peer>) -> CallError
         None => listen(edge, peer).await,
         Some(Lane::Session(session)) => hear(edge, session, true).await,
         Some(Lane::Channel(channel)) => {
-            channel.lost().await;
-            CallError::new(Reason::BackendLost, mcp_router_service::Sent::Unknown)
-                .detail("its stream ended")
+            let lost = CallError::new(Reason::BackendLost, Sent::Unknown);
+            tokio::select! {
+                () = channel.lost() => lost.detail("its stream ended"),
+                () = channel.silent(edge) => lost.detail("its stream is silent"),
+            }
         }
     }
 }
@@ -77,13 +81,13 @@ async fn hear(edge: &Arc<Edge>, session: &Arc<Session>, own: bool) -> CallError 
         let renewed = session.renewed();
         let mut headers = session.headers();
         headers.extend(last_id.take().map(|id| (LAST_EVENT_ID, id)));
-        match edge.get(session.url(), headers.clone()).await {
+        match in_time(edge, edge.get(session.url(), headers.clone())).await {
             Ok(mut messages) => {
                 if std::mem::replace(&mut worked, true) && own {
                     all_changed(edge);
                 }
                 tokio::select! {
-                    () = take_all(&mut messages, session) => {}
+                    () = take_all(edge, &mut messages, session) => {}
                     () = renewed => continue,
                 }
                 pace.at_least(messages.retry());
@@ -111,9 +115,19 @@ async fn hear(edge: &Arc<Edge>, session: &Arc<Session>, own: bool) -> CallError 
     }
 }
 
-async fn take_all(messages: &mut Messages, session: &Session) {
-    // How it ended makes no difference.
-    while let Ok(Some(message)) = messages.next().await {
+/// A partition hangs every attempt to open a stream; the next may find it healed.
+async fn in_time(
+    edge: &Edge,
+    opening: impl Future<Output = Result<Messages, Failed>>,
+) -> Result<Messages, Failed> {
+    let late = || CallError::new(Reason::Timeout, Sent::Unknown).detail("at a standing stream");
+    let opened = timeout(edge.params.handshake_timeout, opening).await;
+    opened.unwrap_or_else(|_| Err(late().into()))
+}
+
+async fn take_all(edge: &Arc<Edge>, messages: &mut Messages, session: &Session) {
+    let quiet = edge.params.quiet_after;
+    while let Some(message) = silence::next(messages, quiet, || session.ping(edge)).await {
         session.mux.dispatch(message);
     }
 }
@@ -134,12 +148,12 @@ async fn listen(edge: &Arc<Edge>, peer: &Arc<Peer>) -> CallError {
             Err(error) => return error,
         };
         let headers = modern::headers(&peer.dialect, &request);
-        match edge.ask(&peer.url, headers, body, id, None).await {
+        match in_time(edge, edge.ask(&peer.url, headers, body, id, None)).await {
             Ok(messages) => {
                 if std::mem::replace(&mut worked, true) {
                     all_changed(edge);
                 }
-                if told(edge, messages).await == Told::Refused {
+                if told(edge, peer, messages).await == Told::Refused {
                     tracing::debug!(%backend, "backend tells no changes after all");
                     return pending().await;
                 }
@@ -159,8 +173,9 @@ enum Told {
     Refused,
 }
 
-async fn told(edge: &Arc<Edge>, mut messages: Messages) -> Told {
-    while let Ok(Some(message)) = messages.next().await {
+async fn told(edge: &Arc<Edge>, peer: &Peer, mut messages: Messages) -> Told {
+    let quiet = edge.params.quiet_after;
+    while let Some(message) = silence::next(&mut messages, quiet, || peer.ask(edge)).await {
         match message {
             Message::Notification {
                 method: Method::SubscriptionsAcknowledged,
@@ -204,7 +219,7 @@ struct Pace {
 impl Pace {
     fn new() -> Self {
         Self {
-            backoff: Backoff::new(BackoffParams::default()),
+            backoff: Backoff::new(BackoffParams::RECONNECT.capped(LONGEST)),
             started: Instant::now(),
             least: Duration::ZERO,
         }

@@ -289,3 +289,116 @@ async fn a_backend_that_vanishes_is_noticed_by_its_stream_and_its_calls_fail_uns
     let error = failed(&edge).await;
     assert_eq!(error.sent, Sent::No);
 }
+
+/// A legacy backend with a GET stream, whose senders are kept in `streams`.
+fn with_stream(streams: &Arc<Streams>) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
+    let (streams, rest) = (streams.clone(), legacy(says("x")));
+    move |seen| {
+        if seen.method != http::Method::GET {
+            return rest(seen);
+        }
+        let (sender, reply) = open_stream();
+        sender.send(": hello\n\n".to_owned()).unwrap();
+        streams.lock().unwrap().push(sender);
+        reply
+    }
+}
+
+/// An edge to it that doubts early, and has opened its stream.
+async fn doubting(fake: &Fake) -> Connected {
+    let mut params = params(&format!("{}/mcp", fake.url));
+    params.quiet_after = Duration::from_millis(200);
+    params.health_method = mcp_router_health::ProbeMethod::Mcp;
+    let mut edge = http(params);
+    connected(&mut edge.events).await;
+    within(fake.until(|s| s.method == http::Method::GET)).await;
+    edge
+}
+
+fn opened(fake: &Fake) -> usize {
+    let gets = fake
+        .seen()
+        .into_iter()
+        .filter(|s| s.method == http::Method::GET);
+    gets.count()
+}
+
+#[tokio::test]
+async fn f7_a_silent_stream_of_a_backend_that_answers_stays_open() {
+    let streams = Arc::default();
+    let fake = Fake::start(with_stream(&streams)).await;
+    let mut edge = doubting(&fake).await;
+    while fake.count("ping") < 3 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(opened(&fake), 1);
+    let changed = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+    streams.lock().unwrap()[0].send(event(changed)).unwrap();
+    let change = next(&mut edge.events).await;
+    assert!(matches!(change, BackendEvent::Changed(ItemKind::Tool)));
+}
+
+#[tokio::test]
+async fn f7_a_stream_whose_backend_falls_silent_is_opened_again_and_what_was_missed_is_told() {
+    let streams = Arc::default();
+    let fake = Fake::start(with_stream(&streams)).await;
+    let mut edge = doubting(&fake).await;
+    // A partition: nothing is refused, nothing answered.
+    fake.now(|_| Reply::Never);
+    fake.until(|s| s.rpc() == "ping").await;
+    fake.now(with_stream(&streams));
+    let kinds = tokio::time::timeout(4 * SOON, async {
+        let mut kinds = Vec::new();
+        while kinds.len() < ItemKind::ALL.len() {
+            match edge.events.next().await.unwrap() {
+                BackendEvent::Changed(kind) => kinds.push(kind),
+                other => panic!("{other:?}"),
+            }
+        }
+        kinds
+    });
+    assert_eq!(kinds.await.unwrap(), ItemKind::ALL);
+    assert!(opened(&fake) >= 2);
+}
+
+#[tokio::test]
+async fn f7_a_stream_that_stops_to_show_that_it_lives_is_opened_again() {
+    let streams: Arc<Streams> = Arc::default();
+    let fake = Fake::start(with_stream(&streams)).await;
+    let _edge = doubting(&fake).await;
+    for _ in 0..5 {
+        let stream = streams.lock().unwrap()[0].clone();
+        stream.send(": still here\n\n".to_owned()).unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let start = tokio::time::Instant::now();
+    while opened(&fake) < 2 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(start.elapsed() < SOON, "not opened again");
+    }
+}
+
+#[tokio::test]
+async fn f7_an_sse_channel_that_falls_silent_is_lost_unless_a_call_is_on_it() {
+    let inner = sse_backend("/messages");
+    let fake = Fake::start(move |seen| match seen.rpc() {
+        "ping" | "tools/call" => status(202),
+        _ => inner(seen),
+    });
+    let fake = fake.await;
+    let mut params = params(&format!("{}/sse", fake.url));
+    params.quiet_after = Duration::from_millis(200);
+    let mut edge = http(params);
+    connected(&mut edge.events).await;
+    let call = tokio::spawn(edge.service.clone().oneshot(tool()));
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(fake.count("ping"), 0);
+    call.abort();
+    let told = tokio::time::timeout(2 * SOON, edge.events.next());
+    match told.await.unwrap().unwrap() {
+        BackendEvent::Lost { error, .. } => {
+            assert_eq!(error.detail.as_deref(), Some("its stream is silent"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
