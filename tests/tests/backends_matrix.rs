@@ -230,7 +230,7 @@ async fn r01_every_client_reaches_every_backend() {
         let tools = client.list("tools/list", "tools").await;
         let tools: Vec<_> = tools.iter().map(|tool| tool["name"].to_string()).collect();
         // R14: eleven built-in tools of each, over pages of four, and ours.
-        assert_eq!(tools.len(), names(&kinds).len() * 11 + 2, "{tools:?}");
+        assert_eq!(tools.len(), names(&kinds).len() * 11 + 3, "{tools:?}");
         lists.push(tools);
     }
     assert!(lists.iter().all(|list| *list == lists[0]), "r13: {lists:?}");

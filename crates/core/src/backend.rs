@@ -7,8 +7,9 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
 use mcp_router_health::ProbeParams;
-use mcp_router_layers::Endpoint;
+use mcp_router_layers::{Endpoint, Failure, Standing};
 use mcp_router_protocol::{BackendName, Namespace};
+use mcp_router_routing::Fitness;
 use mcp_router_service::{
     BackendInfo, CallError, EventStream, McpRequest, McpResponse, McpService, Prober,
 };
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 use tower::{Layer, Service};
 
 use crate::listing::Listing;
+use crate::policy::Policy;
 use crate::status::State;
 
 pub(crate) type Closing = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
@@ -40,6 +42,7 @@ pub(crate) struct Meta {
     pub(crate) priority: u32,
     pub(crate) url: String,
     pub(crate) managed: bool,
+    pub(crate) policy: Policy,
 }
 
 impl Backend {
@@ -67,6 +70,7 @@ impl Backend {
             priority: 10,
             url: String::new(),
             managed: false,
+            policy: Policy::default(),
         };
         Self {
             meta,
@@ -208,7 +212,8 @@ pub(crate) struct Live {
     pub(crate) listing: Arc<Listing>,
     /// The current run of failures.
     pub(crate) error_count: u32,
-    pub(crate) last_error: Option<Arc<str>>,
+    /// At what it failed last, while it is down.
+    pub(crate) failure: Option<Arc<Failure>>,
     /// Since when the backend is not ready.
     pub(crate) down_since: Option<Instant>,
     /// Whether it has answered or failed at least once since the start.
@@ -227,7 +232,7 @@ impl Cell {
             info: Arc::default(),
             listing: Arc::default(),
             error_count: 0,
-            last_error: None,
+            failure: None,
             down_since: None,
             settled: !enabled,
         };
@@ -247,6 +252,16 @@ impl Cell {
     /// Whether calls to it have a chance.
     pub(crate) fn usable(&self) -> bool {
         matches!(self.live.load().state, State::Ready | State::Asleep)
+    }
+
+    /// Whether to choose it now: as well as the fittest of its endpoints, at most.
+    pub(crate) fn fitness(&self) -> Fitness {
+        let known = match self.usable() {
+            true => Fitness::Usable,
+            false => Fitness::Doubtful,
+        };
+        let best = self.endpoints.iter().map(fitness).min();
+        known.max(best.unwrap_or(Fitness::Usable))
     }
 
     /// Whether it may be asked to list again on a client's account: seldom, so that calls for
@@ -270,6 +285,15 @@ impl Cell {
         let mut live = Live::clone(&self.live.load());
         change(&mut live);
         self.live.store(Arc::new(live));
+    }
+}
+
+fn fitness(endpoint: &Endpoint) -> Fitness {
+    match endpoint.standing() {
+        Standing::Usable => Fitness::Usable,
+        Standing::Refused { .. } => Fitness::Out,
+        Standing::Doubtful if endpoint.resting().is_some() => Fitness::Resting,
+        Standing::Doubtful => Fitness::Doubtful,
     }
 }
 

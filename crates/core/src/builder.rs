@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_router_protocol::BackendName;
+use mcp_router_protocol::{BackendName, InvalidName, name};
+use mcp_router_routing::{CustomStrategy, Strategy};
 use mcp_router_service::seal::{KeyError, Purpose, Sealer};
 
 use crate::backend::{Backend, Cell};
@@ -12,6 +13,7 @@ use crate::hub::{Hub, Settings};
 use crate::listing::{Bounds, Sources};
 use crate::probe::Probing;
 use crate::router::Router;
+use crate::strategy::Custom;
 use crate::supervisor::Supervisor;
 
 /// Why a router could not be built.
@@ -21,6 +23,22 @@ pub enum BuildError {
     /// Two backends of one name.
     #[error("two backends are named `{0}`")]
     DuplicateBackend(BackendName),
+    /// A route falls back to nobody.
+    #[error("backend `{backend}` falls back to `{fallback_to}`, which is no backend")]
+    UnknownFallback {
+        /// Whose route it is.
+        backend: BackendName,
+        /// Whom it names.
+        fallback_to: BackendName,
+    },
+    /// A tool cannot be offered under the name it should get.
+    #[error("backend `{backend}` renames a tool to what is no name")]
+    InvalidRename {
+        /// Whose tool it is.
+        backend: BackendName,
+        /// What is wrong with the name.
+        source: InvalidName,
+    },
     /// No key for cursors.
     #[error("no key for cursors")]
     Key(#[from] KeyError),
@@ -45,6 +63,8 @@ impl Default for RouterBuilder {
             startup_wait: Duration::from_secs(2),
             page_size: 1000,
             bounds: Bounds::default(),
+            default: Strategy::default(),
+            strategy: None,
         };
         Self {
             settings,
@@ -105,6 +125,22 @@ impl RouterBuilder {
         self
     }
 
+    /// The strategy of tools that no route of their backend is for. Default
+    /// [`Strategy::Capability`].
+    #[must_use]
+    pub const fn default_strategy(mut self, strategy: Strategy) -> Self {
+        self.settings.default = strategy;
+        self
+    }
+
+    /// Chooses the backends of every tool call by a strategy of your own, instead of by routes and
+    /// the default one. What is safe to repeat elsewhere stays the same.
+    #[must_use]
+    pub fn strategy(mut self, strategy: impl CustomStrategy) -> Self {
+        self.settings.strategy = Some(Custom(Arc::new(strategy)));
+        self
+    }
+
     /// What seals cursors. Routers that share the key understand each other's cursors. Default: a
     /// key of this router alone.
     #[must_use]
@@ -123,13 +159,17 @@ impl RouterBuilder {
     /// Starts the router: one supervisor task a backend. Call it inside a tokio runtime.
     ///
     /// # Errors
-    /// If two backends have one name, or no random key can be made.
+    /// If two backends have one name, a route or a rule of one is wrong, or no random key can be
+    /// made.
     pub fn build(self) -> Result<Router, BuildError> {
         let mut names = HashSet::new();
         for backend in &self.backends {
             if !names.insert(backend.meta.name.clone()) {
                 return Err(BuildError::DuplicateBackend(backend.meta.name.clone()));
             }
+        }
+        for backend in &self.backends {
+            check(backend, &names)?;
         }
         let cursors = match self.cursors {
             Some(sealer) => sealer,
@@ -166,6 +206,26 @@ impl RouterBuilder {
         tokio::spawn(end_of_start(hub.clone()));
         Ok(Router::new(hub))
     }
+}
+
+/// Whether what is said about a backend's tools makes sense among those of these `names`.
+fn check(backend: &Backend, names: &HashSet<BackendName>) -> Result<(), BuildError> {
+    let own = &backend.meta.name;
+    let policy = &backend.meta.policy;
+    let named = policy.routes.iter().filter_map(|r| r.fallback_to.as_ref());
+    if let Some(unknown) = named.clone().find(|name| !names.contains(*name)) {
+        return Err(BuildError::UnknownFallback {
+            backend: own.clone(),
+            fallback_to: unknown.clone(),
+        });
+    }
+    for (_, public) in &policy.rules.rename {
+        name::check_item_name(public).map_err(|source| BuildError::InvalidRename {
+            backend: own.clone(),
+            source,
+        })?;
+    }
+    Ok(())
 }
 
 /// Ends the wait at the start, however many backends have not answered.

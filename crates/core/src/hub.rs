@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use mcp_router_routing::Strategy;
 use mcp_router_service::seal::Sealer;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::backend::{Cell, Closing};
 use crate::catalogue::{Snapshot, merge};
 use crate::listing::Bounds;
-use crate::status::State;
+use crate::status::{BackendStatus, State};
+use crate::strategy::Custom;
 
 /// What an operator may set; see [`RouterBuilder`](crate::RouterBuilder).
 #[derive(Clone, Debug)]
@@ -26,6 +28,10 @@ pub(crate) struct Settings {
     pub(crate) startup_wait: Duration,
     pub(crate) page_size: usize,
     pub(crate) bounds: Bounds,
+    /// The strategy of tools that no route is for.
+    pub(crate) default: Strategy,
+    /// A strategy of the embedder's own, instead of all others.
+    pub(crate) strategy: Option<Custom>,
 }
 
 pub(crate) struct Hub {
@@ -95,6 +101,13 @@ impl Hub {
                 self.set_ready();
             }
         }
+    }
+
+    /// How each backend fares, in the order of the file.
+    pub(crate) fn statuses(&self) -> Vec<BackendStatus> {
+        let snapshot = self.snapshot.load();
+        let cells = self.cells.iter();
+        cells.map(|c| BackendStatus::of(c, &snapshot)).collect()
     }
 
     /// Declares the start over.

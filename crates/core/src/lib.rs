@@ -29,9 +29,11 @@ mod dispatch;
 mod flaps;
 mod hub;
 mod listing;
+mod policy;
 mod probe;
 mod router;
 mod status;
+mod strategy;
 mod supervisor;
 
 #[cfg(test)]
@@ -40,4 +42,4 @@ mod tests;
 pub use backend::Backend;
 pub use builder::{BuildError, RouterBuilder};
 pub use router::{Router, ToolEntry};
-pub use status::{BackendStatus, Readiness, State};
+pub use status::{BackendStatus, EndpointStatus, LastFailure, Readiness, State};

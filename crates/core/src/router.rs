@@ -72,11 +72,7 @@ impl Router {
 
     /// How each backend fares, in the order of registration.
     pub fn backends(&self) -> Vec<BackendStatus> {
-        self.hub
-            .cells
-            .iter()
-            .map(|c| BackendStatus::of(c))
-            .collect()
+        self.hub.statuses()
     }
 
     /// Whether the router should get traffic now.
@@ -101,7 +97,7 @@ impl Router {
         let entries = snapshot.table(ItemKind::Tool).entries();
         let row = |e: &crate::catalogue::Entry| ToolEntry {
             name: e.exposed.to_string(),
-            backend: e.owners[0].cell.meta.name.to_string(),
+            backend: e.owner.meta.name.to_string(),
             definition: RawJson::from_checked(e.definition.clone()),
         };
         entries.iter().map(row).collect()

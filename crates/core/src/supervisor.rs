@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{Stream, StreamExt};
 use mcp_router_health::Backoff;
-use mcp_router_layers::{Endpoint, Probe, Stage};
+use mcp_router_layers::{Endpoint, Failure, Probe, Stage};
 use mcp_router_protocol::{ItemKind, RawParams};
 use mcp_router_service::{
     BackendEvent, BackendInfo, CallError, EventStream, McpRequest, McpService, Outcome,
@@ -111,7 +111,8 @@ impl Supervisor {
             }
             BackendEvent::Lost { error, retry_in } => {
                 self.relist_at = None;
-                self.failed(error.reason.as_str(), error_text(&error), Some(retry_in));
+                let text = error_text(&error);
+                self.failed(Stage::Connect, error.reason.as_str(), text, Some(retry_in));
             }
             BackendEvent::Asleep => self.asleep(),
             BackendEvent::Changed(kind) => {
@@ -157,7 +158,7 @@ impl Supervisor {
         }
         let failure = endpoints.iter().find_map(Endpoint::last_failure);
         let text = failure.map_or_else(|| "probes fail".to_owned(), |f| f.text.to_string());
-        self.failed("probe", text, None);
+        self.failed(Stage::Probe, "probe", text, None);
     }
 
     fn all_dirty(&mut self) {
@@ -198,7 +199,7 @@ impl Supervisor {
                     }
                     live.state = State::Ready;
                     live.error_count = 0;
-                    live.last_error = None;
+                    live.failure = None;
                     live.down_since = None;
                 });
                 self.retry.reset();
@@ -214,7 +215,7 @@ impl Supervisor {
                 tracing::debug!(backend = %name, ?kinds, "listing failed");
                 let text = error_text(&error);
                 self.tell_listed(Some((&text, wait)));
-                self.failed(error.reason.as_str(), text, Some(wait));
+                self.failed(Stage::List, error.reason.as_str(), text, Some(wait));
             }
         }
     }
@@ -257,7 +258,8 @@ impl Supervisor {
         }
     }
 
-    fn failed(&mut self, reason: &str, text: String, retry_in: Option<Duration>) {
+    fn failed(&mut self, stage: Stage, reason: &str, text: String, retry_in: Option<Duration>) {
+        let now = Instant::now();
         let before = self.cell.live.load().state;
         if before != State::Down {
             tracing::warn!(
@@ -269,7 +271,13 @@ impl Supervisor {
         self.cell.update(|live| {
             live.state = State::Down;
             live.error_count = live.error_count.saturating_add(1);
-            live.last_error = Some(text.into());
+            let before = live.failure.as_ref().filter(|f| f.stage == stage);
+            live.failure = Some(Arc::new(Failure {
+                stage,
+                text: text.into(),
+                since: before.map_or(now, |f| f.since),
+                next_retry: retry_in.map(|wait| now + wait),
+            }));
             live.down_since.get_or_insert_with(std::time::Instant::now);
             live.settled = true;
         });

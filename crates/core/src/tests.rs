@@ -1,7 +1,10 @@
 //! Whole routers over mock backends: what clients observe.
 
 mod calls;
+mod failover;
 mod lists;
 mod live;
 mod mock;
 mod probes;
+mod routes;
+mod rules;

@@ -13,12 +13,14 @@
 
 #![forbid(unsafe_code)]
 
+mod date;
 mod drops;
 pub mod field;
 mod format;
 pub mod span;
 mod subscriber;
 
+pub use date::utc;
 pub use field::printable;
 pub use format::{InvalidLogFormat, LogFormat};
 pub use subscriber::{InitError, LogGuard, init};

@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use futures::future::FutureExt;
 use futures::stream::{self, StreamExt};
+use mcp_router_observe::utc;
 use mcp_router_protocol::{Method, RawJson, RawParams};
 use mcp_router_service::{Event, McpResponse, Outcome, ResponseStream};
 use serde::{Deserialize, Serialize};
 
-use super::date::utc;
 use super::offer::{Answer, Call, Offer, now, tool_error, tool_text, tool_value};
 use super::outage::Outage;
 

@@ -6,7 +6,6 @@
 //! resource, a template, a prompt and completion.
 
 mod clock;
-mod date;
 mod offer;
 mod outage;
 mod serve;

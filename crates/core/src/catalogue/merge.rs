@@ -8,7 +8,8 @@ use mcp_router_protocol::params::meta;
 use mcp_router_protocol::{Item, ItemKind, Namespace, RawJson, Revision, name, uri};
 use serde_json::json;
 
-use super::snapshot::{Entry, Owner, Snapshot, Table};
+use super::choice::{Choice, Field};
+use super::snapshot::{Collisions, Entry, Snapshot, Table};
 use crate::backend::{Cell, Live};
 use crate::dispatch::manage;
 use crate::hub::Settings;
@@ -25,75 +26,143 @@ pub(crate) fn merge(
     old: Option<&Snapshot>,
     logged: &mut HashSet<String>,
 ) -> Snapshot {
-    let lives: Vec<_> = cells.iter().map(|c| (c, c.live.load_full())).collect();
-    // Lowest number first, then the order of the file: the first to name an item owns it.
-    let mut ranked: Vec<_> = lives.iter().collect();
-    ranked.sort_by_key(|(cell, _)| (cell.meta.priority, cell.position));
-    let tables = ItemKind::ALL.map(|kind| table(settings, kind, &ranked, old, logged));
-    let namespaces = namespaces(settings, cells);
+    let mut lives: Vec<_> = cells
+        .iter()
+        .map(|c| (c.clone(), c.live.load_full()))
+        .collect();
     let discover = discover(settings, &lives);
-    Snapshot::new(tables, namespaces, cells.to_vec(), discover)
+    // Lowest number first, then the order of the file: the first to name an item owns it.
+    lives.sort_by_key(|(cell, _)| (cell.meta.priority, cell.position));
+    let mut merging = Merging {
+        settings,
+        field: Field::new(settings, &lives),
+        ranked: &lives,
+        old,
+        logged,
+        collisions: Collisions::new(),
+    };
+    let tables = ItemKind::ALL.map(|kind| merging.table(kind));
+    let collisions = merging.collisions;
+    let namespaces = namespaces(settings, cells);
+    Snapshot::new(tables, namespaces, cells.to_vec(), discover, collisions)
 }
 
-fn table(
-    settings: &Settings,
-    kind: ItemKind,
-    ranked: &[&(&Arc<Cell>, Arc<Live>)],
-    old: Option<&Snapshot>,
-    logged: &mut HashSet<String>,
-) -> Table {
-    let mut merged: HashMap<Arc<str>, Entry> = HashMap::new();
-    for (cell, live) in ranked {
-        let namespace = cell.meta.namespace.as_ref().filter(|_| settings.namespaces);
-        for item in live.listing.of(kind).iter() {
-            let exposed: Arc<str> = expose(kind, namespace, item.key()).into();
-            if kind == ItemKind::Tool && manage::is_reserved(&exposed) {
-                report(cell, item, "a management tool", logged);
-                continue;
-            }
-            let owner = Owner {
-                cell: Arc::clone(cell),
-                item: item.clone(),
-            };
-            match merged.entry(exposed.clone()) {
-                Slot::Vacant(slot) => {
-                    let known = old.and_then(|s| s.table(kind).get(&exposed));
-                    let definition = definition(&exposed, item, known);
-                    slot.insert(Entry {
-                        exposed,
-                        definition,
-                        owners: vec![owner],
-                    });
+/// What a merge works with.
+struct Merging<'a> {
+    settings: &'a Settings,
+    field: Field<'a>,
+    /// The backends in order of priority.
+    ranked: &'a [(Arc<Cell>, Arc<Live>)],
+    old: Option<&'a Snapshot>,
+    logged: &'a mut HashSet<String>,
+    collisions: Collisions,
+}
+
+impl Merging<'_> {
+    fn table(&mut self, kind: ItemKind) -> Table {
+        let mut merged: HashMap<Arc<str>, Entry> = HashMap::new();
+        let ranked = self.ranked;
+        for (cell, live) in ranked {
+            for item in live.listing.of(kind).iter() {
+                let Some(exposed) = expose(self.settings, cell, item) else {
+                    continue; // the operator keeps it back
+                };
+                if kind == ItemKind::Tool && manage::is_reserved(&exposed) {
+                    self.lost(cell, item, &exposed, "a management tool");
+                    continue;
                 }
-                Slot::Occupied(mut slot) => {
-                    let first = &slot.get().owners[0].cell.meta;
-                    if first.namespace != cell.meta.namespace || first.name == cell.meta.name {
-                        report(cell, item, first.name.as_str(), logged);
+                match merged.entry(exposed.into()) {
+                    Slot::Vacant(slot) => {
+                        let exposed = slot.key().clone();
+                        slot.insert(self.entry(exposed, cell, item));
                     }
-                    // A backend that lists a name twice offers it once.
-                    if first.name != cell.meta.name {
-                        slot.get_mut().owners.push(owner);
-                    }
+                    Slot::Occupied(mut slot) => self.second(slot.get_mut(), cell, item),
                 }
             }
         }
+        if kind == ItemKind::Tool {
+            self.route(&mut merged);
+        }
+        Table::new(merged.into_values().collect())
     }
-    Table::new(merged.into_values().collect())
+
+    /// The entry of the first backend that lists an item.
+    fn entry(&self, exposed: Arc<str>, cell: &Arc<Cell>, item: &Arc<Item>) -> Entry {
+        let known = self.old.and_then(|s| s.table(item.kind()).get(&exposed));
+        Entry {
+            definition: match known {
+                // The old bytes if nothing in it changed.
+                Some(entry) if Arc::ptr_eq(&entry.shown, item) => entry.definition.clone(),
+                _ => item.exposed_as(&exposed),
+            },
+            exposed,
+            shown: item.clone(),
+            owner: cell.clone(),
+            choices: vec![Choice::owner(cell, item)],
+        }
+    }
+
+    /// Another one that lists it.
+    fn second(&mut self, entry: &mut Entry, cell: &Arc<Cell>, item: &Arc<Item>) {
+        let first = &entry.owner.meta;
+        let shared = first.namespace == cell.meta.namespace && first.name != cell.meta.name;
+        if !shared {
+            self.lost(cell, item, &entry.exposed, first.name.as_str());
+        }
+        // A backend that lists a name twice offers it once, and with namespaces a name is nobody
+        // else's.
+        let known = entry
+            .choices
+            .iter()
+            .any(|c| c.cell.position == cell.position);
+        if !known && (shared || !self.settings.namespaces) {
+            entry.choices.push(Choice::owner(cell, item));
+        }
+    }
+
+    /// Lets routes decide, where there are any: who else may get a call, and who comes first.
+    fn route(&self, merged: &mut HashMap<Arc<str>, Entry>) {
+        for entry in merged.values_mut() {
+            let namespace = entry.owner.meta.namespace.as_ref();
+            if !self.field.is_routed(namespace) {
+                continue;
+            }
+            let public = entry.owner.meta.policy.rules.public(entry.shown.key());
+            let choices = self.field.choices(namespace, public);
+            if !choices.is_empty() {
+                entry.choices = choices;
+            }
+        }
+    }
+
+    fn lost(&mut self, cell: &Cell, item: &Item, exposed: &str, winner: &str) {
+        /// As many are shown of one backend; the log has all.
+        const SHOWN: usize = 100;
+        let lost = self.collisions.entry(cell.position).or_default();
+        if lost.len() < SHOWN {
+            lost.push(exposed.into());
+        }
+        report(cell, item, winner, self.logged);
+    }
 }
 
-fn expose(kind: ItemKind, namespace: Option<&Namespace>, key: &str) -> String {
-    match kind {
-        ItemKind::Tool | ItemKind::Prompt => name::expose(namespace, key).as_str().to_owned(),
+/// What clients know an item by; `None` if it is not offered.
+fn expose(settings: &Settings, cell: &Cell, item: &Item) -> Option<String> {
+    let namespace = cell.meta.namespace.as_ref().filter(|_| settings.namespaces);
+    let key = item.key();
+    Some(match item.kind() {
+        ItemKind::Tool => {
+            let rules = &cell.meta.policy.rules;
+            if !rules.offers(key) {
+                return None;
+            }
+            name::expose(namespace, rules.public(key))
+                .as_str()
+                .to_owned()
+        }
+        ItemKind::Prompt => name::expose(namespace, key).as_str().to_owned(),
         ItemKind::Resource | ItemKind::Template => uri::expose(namespace, key),
-    }
-}
-
-/// The definition under its exposed name; the old bytes if nothing in it changed.
-fn definition(exposed: &str, item: &Arc<Item>, known: Option<&Entry>) -> bytes::Bytes {
-    match known {
-        Some(entry) if Arc::ptr_eq(&entry.owners[0].item, item) => entry.definition.clone(),
-        _ => item.exposed_as(exposed),
-    }
+    })
 }
 
 fn report(cell: &Cell, item: &Item, winner: &str, logged: &mut HashSet<String>) {
@@ -128,7 +197,7 @@ fn namespaces(settings: &Settings, cells: &[Arc<Cell>]) -> HashMap<String, Names
 
 /// What `server/discover` says. A feature is advertised if any backend has it, or may turn out to
 /// have it: clients that connect before the backends did would otherwise never ask again.
-fn discover(settings: &Settings, lives: &[(&Arc<Cell>, Arc<Live>)]) -> RawJson {
+fn discover(settings: &Settings, lives: &[(Arc<Cell>, Arc<Live>)]) -> RawJson {
     let any = |capability: &str| {
         lives.iter().any(|(_, live)| {
             let unknown = live.info.capabilities.is_none() && !live.listing.complete;
@@ -168,7 +237,7 @@ fn discover(settings: &Settings, lives: &[(&Arc<Cell>, Arc<Live>)]) -> RawJson {
 }
 
 /// One labelled block for each backend that tells models something.
-fn instructions(lives: &[(&Arc<Cell>, Arc<Live>)]) -> Option<String> {
+fn instructions(lives: &[(Arc<Cell>, Arc<Live>)]) -> Option<String> {
     let mut blocks = Vec::new();
     for (cell, live) in lives {
         let Some(text) = live

@@ -3,10 +3,12 @@
 //! Supervisors publish what their backends list; [`merge`] makes the next snapshot of it. A
 //! request takes the snapshot that is current when it starts and keeps it to its end.
 
+mod choice;
 mod merge;
 mod page;
 mod snapshot;
 
+pub(crate) use choice::{Choice, unlisted};
 pub(crate) use merge::merge;
 pub(crate) use page::{Freshness, page};
-pub(crate) use snapshot::{Entry, Owner, Snapshot};
+pub(crate) use snapshot::{Entry, Snapshot};

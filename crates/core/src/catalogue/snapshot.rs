@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mcp_router_protocol::{Item, ItemKind, Namespace, RawJson};
 
+use super::choice::Choice;
 use crate::backend::Cell;
 use crate::hub::Changes;
 
@@ -19,7 +20,12 @@ pub(crate) struct Snapshot {
     pub(crate) cells: Vec<Arc<Cell>>,
     /// The result of `server/discover`, less the members that depend on the moment.
     pub(crate) discover: RawJson,
+    /// Exposed names that each backend lists and another one won, by the place of the backend.
+    pub(crate) collisions: Collisions,
 }
+
+/// Names that were lost to another backend, by the place of the backend that lost them.
+pub(crate) type Collisions = HashMap<usize, Vec<Arc<str>>>;
 
 /// All items of one kind, sorted by exposed name, bytewise (R13).
 #[derive(Debug, Default)]
@@ -35,15 +41,12 @@ pub(crate) struct Entry {
     pub(crate) exposed: Arc<str>,
     /// Its definition under that name.
     pub(crate) definition: Bytes,
-    /// Who offers it; the first is the one whose definition is shown.
-    pub(crate) owners: Vec<Owner>,
-}
-
-/// A backend that offers an item, with the item as it calls it.
-#[derive(Clone, Debug)]
-pub(crate) struct Owner {
-    pub(crate) cell: Arc<Cell>,
-    pub(crate) item: Arc<Item>,
+    /// The item whose definition is shown.
+    pub(crate) shown: Arc<Item>,
+    /// The backend whose definition is shown.
+    pub(crate) owner: Arc<Cell>,
+    /// Who may get its calls, in order. Never empty.
+    pub(crate) choices: Vec<Choice>,
 }
 
 impl Snapshot {
@@ -52,12 +55,14 @@ impl Snapshot {
         namespaces: HashMap<String, Namespace>,
         cells: Vec<Arc<Cell>>,
         discover: RawJson,
+        collisions: Collisions,
     ) -> Self {
         Self {
             tables,
             namespaces,
             cells,
             discover,
+            collisions,
         }
     }
 

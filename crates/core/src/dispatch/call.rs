@@ -1,14 +1,16 @@
-//! `tools/call` and `prompts/get`: to the owner of the name, under its own name.
+//! `tools/call` and `prompts/get`: to whom routing chooses, under the name it knows.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_router_protocol::{ItemKind, name};
 use mcp_router_service::{CallError, McpRequest, McpResponse, Reason, Sent};
 
-use super::target::{Uris, choose, send};
-use super::{invalid_params, manage};
-use crate::catalogue::Snapshot;
+use super::failover::{Candidates, send};
+use super::uris::Uris;
+use super::{invalid_params, manage, pinned};
+use crate::catalogue::{Choice, Snapshot, unlisted};
 use crate::hub::Hub;
 
 /// How long a call for an unknown name waits for its backend to be listed again.
@@ -25,23 +27,25 @@ pub(super) async fn call(
     if kind == ItemKind::Tool && manage::is_reserved(&exposed) {
         return Ok(manage::call(hub, &exposed, &request.params));
     }
-    let snapshot = hub.snapshot.load_full();
-    if snapshot.table(kind).get(&exposed).is_some() {
-        return forward(hub, &snapshot, kind, &exposed, request).await;
-    }
-    if refresh(hub, &snapshot, &exposed).await {
-        let snapshot = hub.snapshot.load_full();
-        if snapshot.table(kind).get(&exposed).is_some() {
-            return forward(hub, &snapshot, kind, &exposed, request).await;
+    let mut snapshot = hub.snapshot.load_full();
+    let mut refreshed = false;
+    loop {
+        let choices = choices(hub, &snapshot, kind, &exposed);
+        if !choices.is_empty() {
+            return forward(hub, &snapshot, kind, &exposed, choices, request).await;
         }
+        if refreshed || !refresh(hub, &snapshot, &exposed).await {
+            break;
+        }
+        refreshed = true;
+        snapshot = hub.snapshot.load_full();
     }
-    if let Some(error) = away(&hub.snapshot.load(), &exposed) {
+    if let Some(error) = away(&snapshot, &exposed) {
         return Err(error);
     }
-    let what = if kind == ItemKind::Tool {
-        "tool"
-    } else {
-        "prompt"
+    let what = match kind {
+        ItemKind::Tool => "tool",
+        _ => "prompt",
     };
     let shown: String = exposed
         .chars()
@@ -51,22 +55,57 @@ pub(super) async fn call(
     Ok(invalid_params(format!("Unknown {what}: {shown}")))
 }
 
+/// Who may get a call of the name, in order of preference: who lists it, and whom routes add.
+pub(super) fn choices<'a>(
+    hub: &Hub,
+    snapshot: &'a Snapshot,
+    kind: ItemKind,
+    exposed: &str,
+) -> Cow<'a, [Choice]> {
+    let found = match snapshot.table(kind).get(exposed) {
+        Some(entry) => Cow::Borrowed(&entry.choices[..]),
+        // Before the start is over, who lists it may not have said so yet.
+        None if kind == ItemKind::Tool && hub.is_ready() => {
+            let known = |ns: &str| snapshot.namespaces.contains_key(ns);
+            let split = name::split(exposed, known);
+            let (namespace, public) = match &split {
+                Some((namespace, public)) => (Some(namespace), *public),
+                None => (None, exposed),
+            };
+            let cells = &snapshot.cells;
+            Cow::Owned(unlisted(&hub.settings, cells, namespace, public))
+        }
+        None => Cow::Borrowed(&[][..]),
+    };
+    match &hub.settings.strategy {
+        Some(strategy) if kind == ItemKind::Tool => Cow::Owned(strategy.order(exposed, &found)),
+        _ => found,
+    }
+}
+
 async fn forward(
     hub: &Hub,
     snapshot: &Snapshot,
     kind: ItemKind,
     exposed: &str,
-    mut request: McpRequest,
+    choices: Cow<'_, [Choice]>,
+    request: McpRequest,
 ) -> Result<McpResponse, CallError> {
-    let Some(entry) = snapshot.table(kind).get(exposed) else {
-        return Ok(invalid_params("Unknown name"));
+    let choices = pinned::candidates(snapshot, kind, &request, exposed, choices)?;
+    let candidates = Candidates {
+        choices: &choices,
+        fixed: kind == ItemKind::Tool && hub.settings.strategy.is_some(),
     };
-    let owner = choose(entry);
-    if owner.item.key() != exposed {
-        request.params = request.params.with_name(owner.item.key());
-    }
-    let uris = Uris::new(&owner.cell, hub.settings.namespaces);
-    Ok(uris.answer(send(&owner.cell, request).await?))
+    let sent = send(candidates, request, |choice, params| {
+        let named = choice.own() != exposed;
+        named.then(|| params.with_name(choice.own()))
+    });
+    let (answer, choice) = sent.await?;
+    tracing::debug!(
+        backend = %choice.cell.meta.name, rule = %hub.settings.rule_text(choice),
+        candidates = choices.len(), "call routed"
+    );
+    Ok(Uris::new(&choice.cell, hub.settings.namespaces).answer(answer))
 }
 
 /// The failure of a call into a namespace whose backends are all away: nobody can say that the

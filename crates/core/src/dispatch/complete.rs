@@ -1,14 +1,14 @@
 //! `completion/complete`: to the owner of the prompt or template that is completed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use mcp_router_protocol::{ItemKind, RawJson, json};
 use mcp_router_service::{CallError, McpRequest, McpResponse};
 
-use super::target::{choose, send};
-use super::{invalid_params, read};
-use crate::backend::Cell;
-use crate::catalogue::Snapshot;
+use super::failover::{Candidates, send};
+use super::{invalid_params, pinned, read};
+use crate::catalogue::{Choice, Snapshot};
 use crate::hub::Hub;
 
 pub(super) async fn complete(
@@ -20,39 +20,44 @@ pub(super) async fn complete(
     };
     hub.ready().await;
     let snapshot = hub.snapshot.load_full();
-    let Some((cell, member, own)) = owner(&snapshot, &reference) else {
+    let Some((choices, member, own)) = owners(&snapshot, &reference) else {
         return Ok(invalid_params(
             "params.ref names no prompt or resource template",
         ));
     };
-    let own = RawJson::of(&own);
-    let rewritten = json::set_members(&reference, &[(member, Some(own.bytes()))])
+    // What a backend calls the item differs from backend to backend for tools alone.
+    let value = RawJson::of(&own);
+    let rewritten = json::set_members(&reference, &[(member, Some(value.bytes()))])
         .and_then(|r| request.params.with_members(&[("ref", Some(r.bytes()))]));
     match rewritten {
         Ok(params) => request.params = params,
         Err(_) => return Ok(invalid_params("params.ref must be an object")),
     }
-    send(&cell, request).await
+    let choices = pinned::candidates(&snapshot, ItemKind::Prompt, &request, &own, choices)?;
+    let (answer, _) = send(Candidates::from(&choices[..]), request, |_, _| None).await?;
+    Ok(answer)
 }
 
-/// Who completes the reference: the backend, the member that names the item, and its own name.
-fn owner(snapshot: &Snapshot, reference: &RawJson) -> Option<(Arc<Cell>, &'static str, String)> {
+/// Who can complete the reference, the member that names the item, and its name there.
+fn owners<'a>(
+    snapshot: &'a Snapshot,
+    reference: &RawJson,
+) -> Option<(Cow<'a, [Choice]>, &'static str, String)> {
+    let listed = |kind, asked: &str| {
+        let entry = snapshot.table(kind).get(asked)?;
+        let own = entry.shown.key().to_owned();
+        Some((Cow::Borrowed(&entry.choices[..]), own))
+    };
     match reference.get_str("type")?.as_str() {
         "ref/prompt" => {
-            let entry = snapshot
-                .table(ItemKind::Prompt)
-                .get(&reference.get_str("name")?)?;
-            let owner = choose(entry);
-            Some((owner.cell.clone(), "name", owner.item.key().to_owned()))
+            let (choices, own) = listed(ItemKind::Prompt, &reference.get_str("name")?)?;
+            Some((choices, "name", own))
         }
         "ref/resource" => {
             let asked = reference.get_str("uri")?;
-            if let Some(entry) = snapshot.table(ItemKind::Template).get(&asked) {
-                let owner = choose(entry);
-                return Some((owner.cell.clone(), "uri", owner.item.key().to_owned()));
-            }
-            let (cell, own) = read::owner(snapshot, &asked)?;
-            Some((cell, "uri", own))
+            let found = listed(ItemKind::Template, &asked);
+            let (choices, own) = found.or_else(|| read::owners(snapshot, &asked))?;
+            Some((choices, "uri", own))
         }
         _ => None,
     }

@@ -7,9 +7,8 @@ use mcp_router_service::McpResponse;
 use serde::Serialize;
 use serde_json::json;
 
-use super::invalid_params;
+use super::{info, invalid_params};
 use crate::hub::Hub;
-use crate::status::BackendStatus;
 
 /// Every name that is ours, those of tools to come included: a backend that took one now would
 /// lose it later.
@@ -26,9 +25,14 @@ pub(crate) fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
 }
 
+/// Whether a name is one of those that are there now.
+pub(super) fn is_offered(name: &str) -> bool {
+    RESERVED[..definitions().len()].contains(&name)
+}
+
 /// The definitions, in the order in which they are listed: last, and in this order.
 pub(crate) fn definitions() -> &'static [RawJson] {
-    static DEFINITIONS: LazyLock<[RawJson; 2]> = LazyLock::new(|| {
+    static DEFINITIONS: LazyLock<[RawJson; 3]> = LazyLock::new(|| {
         let hints = json!({ "readOnlyHint": true, "idempotentHint": true, "openWorldHint": false });
         [
             RawJson::of(&json!({
@@ -57,6 +61,20 @@ pub(crate) fn definitions() -> &'static [RawJson] {
                 "outputSchema": { "type": "object" },
                 "annotations": hints,
             })),
+            RawJson::of(&json!({
+                "name": "get_routing_info",
+                "title": "Routing of one tool",
+                "description": "Tells which MCP server would serve a tool now and why, and who comes next if it fails. Nothing is called.",
+                "inputSchema": {
+                    "type": "object",
+                    "properties": { "tool_name": {
+                        "type": "string", "description": "The tool's name as tools/list shows it.",
+                    } },
+                    "required": ["tool_name"],
+                },
+                "outputSchema": { "type": "object" },
+                "annotations": hints,
+            })),
         ]
     });
     &*DEFINITIONS
@@ -64,15 +82,9 @@ pub(crate) fn definitions() -> &'static [RawJson] {
 
 /// Answers a call of one of the router's own tools.
 pub(super) fn call(hub: &Hub, name: &str, params: &RawParams) -> McpResponse {
-    let statuses = || {
-        hub.cells
-            .iter()
-            .map(|c| BackendStatus::of(c))
-            .collect::<Vec<_>>()
-    };
     match name {
         "list_backends" => {
-            let all = statuses();
+            let all = hub.statuses();
             result(&all, &json!({ "result": all }))
         }
         "get_backend_health" => {
@@ -80,9 +92,19 @@ pub(super) fn call(hub: &Hub, name: &str, params: &RawParams) -> McpResponse {
             let Some(wanted) = wanted else {
                 return invalid_params("arguments.backend_name must be a string");
             };
-            match statuses().into_iter().find(|s| s.name == wanted) {
+            match hub.statuses().into_iter().find(|s| s.name == wanted) {
                 Some(status) => result(&status, &status),
                 None => failure(&format!("Backend not found: {wanted}")),
+            }
+        }
+        "get_routing_info" => {
+            let wanted = params.arguments().and_then(|a| a.get_str("tool_name"));
+            let Some(wanted) = wanted else {
+                return invalid_params("arguments.tool_name must be a string");
+            };
+            match info::of(hub, &wanted) {
+                Some(info) => result(&info, &info),
+                None => failure(&format!("Tool not found: {wanted}")),
             }
         }
         other => invalid_params(format!("Unknown tool: {other}")),

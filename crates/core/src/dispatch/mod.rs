@@ -2,11 +2,14 @@
 
 mod call;
 mod complete;
+mod failover;
+mod info;
 mod list;
 mod listen;
 pub(crate) mod manage;
+mod pinned;
 mod read;
-mod target;
+mod uris;
 
 use std::sync::Arc;
 

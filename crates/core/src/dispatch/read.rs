@@ -1,14 +1,16 @@
 //! `resources/read`: to the owner of the URI, under its own URI.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use mcp_router_protocol::{ErrorObject, ItemKind, RawJson, code, uri};
 use mcp_router_service::{CallError, McpRequest, McpResponse};
 
-use super::invalid_params;
-use super::target::{Uris, choose, offers, send};
+use super::failover::{Candidates, send};
+use super::uris::{Uris, offers};
+use super::{invalid_params, pinned};
 use crate::backend::Cell;
-use crate::catalogue::{Entry, Snapshot};
+use crate::catalogue::{Choice, Entry, Snapshot};
 use crate::hub::Hub;
 
 pub(super) async fn read(
@@ -20,14 +22,17 @@ pub(super) async fn read(
     };
     hub.ready().await;
     let snapshot = hub.snapshot.load_full();
-    let Some((cell, own)) = owner(&snapshot, &asked) else {
+    let Some((choices, own)) = owners(&snapshot, &asked) else {
         return Ok(not_found(&asked));
     };
-    let uris = Uris::new(&cell, hub.settings.namespaces).asked(&own, &asked);
+    let choices = pinned::candidates(&snapshot, ItemKind::Resource, &request, &own, choices)?;
     if own != asked {
         request.params = request.params.with_uri(&own);
     }
-    Ok(uris.answer(send(&cell, request).await?))
+    let sent = send(Candidates::from(&choices[..]), request, |_, _| None);
+    let (answer, choice) = sent.await?;
+    let uris = Uris::new(&choice.cell, hub.settings.namespaces);
+    Ok(uris.asked(&own, &asked).answer(answer))
 }
 
 /// -32602 with the URI, as modern clients get it; legacy edges make it -32002 (R30).
@@ -43,42 +48,45 @@ fn not_found(asked: &str) -> McpResponse {
     ))
 }
 
-/// Who serves `asked`, and under which URI of its own. Backends are never probed for it: that
-/// would show one backend the URIs of another.
-pub(super) fn owner(snapshot: &Snapshot, asked: &str) -> Option<(Arc<Cell>, String)> {
+/// Who may serve `asked`, in order, and under which URI of their own. Backends are never probed for
+/// it: that would show one backend the URIs of another.
+pub(super) fn owners<'a>(
+    snapshot: &'a Snapshot,
+    asked: &str,
+) -> Option<(Cow<'a, [Choice]>, String)> {
     if let Some(entry) = snapshot.table(ItemKind::Resource).get(asked) {
-        let owner = choose(entry);
-        return Some((owner.cell.clone(), owner.item.key().to_owned()));
+        let own = entry.shown.key().to_owned();
+        return Some((Cow::Borrowed(&entry.choices), own));
     }
+    let templates = snapshot.table(ItemKind::Template).entries();
     if snapshot.namespaces.is_empty() {
-        let cell = by_template(snapshot.table(ItemKind::Template).entries(), asked)?;
-        return Some((cell, asked.to_owned()));
+        let choices = by_template(templates, asked)?;
+        return Some((Cow::Borrowed(choices), asked.to_owned()));
     }
     let known = |alias: &str| snapshot.namespaces.get(alias).cloned();
     let (namespace, own) = uri::resolve(asked, known)?;
     let exposed = uri::expose(Some(&namespace), &own);
-    if let Some(entry) = snapshot.table(ItemKind::Resource).get(&exposed) {
-        return Some((choose(entry).cell.clone(), own.into_owned()));
+    let listed = snapshot.table(ItemKind::Resource).get(&exposed);
+    let choices = listed.map(|entry| &entry.choices[..]);
+    if let Some(choices) = choices.or_else(|| by_template(templates, &exposed)) {
+        return Some((Cow::Borrowed(choices), own.into_owned()));
     }
-    let templates = snapshot.table(ItemKind::Template).entries();
-    let in_namespace: Vec<_> = snapshot.in_namespace(&namespace).collect();
-    let cell = by_template(templates, &exposed).or_else(|| {
-        let fit = |c: &&&Arc<Cell>| offers(c, ItemKind::Resource);
-        let usable = in_namespace.iter().filter(fit).find(|c| c.usable());
-        usable
-            .or_else(|| in_namespace.iter().find(fit))
-            .map(|c| Arc::clone(c))
-    })?;
-    Some((cell, own.into_owned()))
+    // Nobody says that it is theirs: the backends of the namespace that have resources at all.
+    let mut cells: Vec<_> = snapshot.in_namespace(&namespace).collect();
+    cells.retain(|cell| offers(cell, ItemKind::Resource));
+    cells.sort_by_key(|cell| (cell.meta.priority, cell.position));
+    let choice = |cell: &Arc<Cell>| Choice::unlisted(cell, ItemKind::Resource, &own);
+    let choices: Vec<_> = cells.into_iter().map(choice).collect();
+    (!choices.is_empty()).then(|| (Cow::Owned(choices), own.into_owned()))
 }
 
-/// The owner of the template that fits with the most literal text.
-fn by_template(templates: &[Entry], asked: &str) -> Option<Arc<Cell>> {
+/// The owners of the template that fits with the most literal text.
+fn by_template<'a>(templates: &'a [Entry], asked: &str) -> Option<&'a [Choice]> {
     templates
         .iter()
         .filter(|t| fits(&t.exposed, asked))
         .max_by_key(|t| literal_len(&t.exposed))
-        .map(|t| choose(t).cell.clone())
+        .map(|t| &t.choices[..])
 }
 
 fn literal_len(template: &str) -> usize {

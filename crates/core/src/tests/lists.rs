@@ -76,7 +76,8 @@ proptest! {
             let mut expected: Vec<String> = pages.concat().iter().map(|n| format!("\"ns.{n}\"")).collect();
             expected.sort();
             expected.dedup();
-            expected.extend(["\"list_backends\"".into(), "\"get_backend_health\"".into()]);
+            let own = ["list_backends", "get_backend_health", "get_routing_info"];
+            expected.extend(own.map(|n| format!("\"{n}\"")));
             assert_eq!(listed, expected);
         });
     }

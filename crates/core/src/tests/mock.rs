@@ -8,7 +8,7 @@ use futures::future::{BoxFuture, FutureExt};
 use mcp_router_protocol::{ErrorObject, ItemKind, Method, RawJson, RawParams, code};
 use mcp_router_service::{
     BackendEvent, BackendInfo, CallError, EventStream, McpRequest, McpResponse, Outcome, Reason,
-    Sent,
+    Repeat, Sent,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -23,15 +23,18 @@ pub(super) struct Mock(Arc<State>);
 struct State {
     lists: Mutex<HashMap<Method, Vec<Vec<Value>>>>,
     log: Mutex<Vec<(Method, Value)>>,
+    repeats: Mutex<Vec<Repeat>>,
     answer: Mutex<Answer>,
     events: mpsc::UnboundedSender<BackendEvent>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) enum Answer {
     Result(Value),
     Hang,
     Fail(Reason, Sent),
+    /// An HTTP status in the answer's place, with `Retry-After` in seconds.
+    Status(u16, Sent, Option<u64>),
 }
 
 impl Mock {
@@ -41,6 +44,7 @@ impl Mock {
         let mock = Self(Arc::new(State {
             lists: Mutex::default(),
             log: Mutex::default(),
+            repeats: Mutex::default(),
             answer: Mutex::new(Answer::Result(json!({ "content": [] }))),
             events,
         }));
@@ -131,6 +135,18 @@ impl Mock {
         calls.map(|(_, p)| p.clone()).collect()
     }
 
+    /// What each call was allowed, as its layers would have seen it.
+    pub(super) fn repeats(&self) -> Vec<Repeat> {
+        self.0.repeats.lock().unwrap().clone()
+    }
+
+    /// One tool with these annotations.
+    pub(super) fn annotate(&self, tool: &str, annotations: Value) {
+        let item = json!({ "name": tool, "annotations": annotations });
+        let mut lists = self.0.lists.lock().unwrap();
+        lists.insert(ItemKind::Tool.list_method(), vec![vec![item]]);
+    }
+
     fn page(&self, kind: ItemKind, params: &RawParams) -> McpResponse {
         let lists = self.0.lists.lock().unwrap();
         let Some(pages) = lists.get(&kind.list_method()) else {
@@ -173,6 +189,8 @@ impl Service<McpRequest> for Mock {
         if let Some(kind) = ItemKind::of_list_method(&request.method) {
             return std::future::ready(Ok(self.page(kind, &request.params))).boxed();
         }
+        let repeat = request.context.repeat;
+        self.0.repeats.lock().unwrap().push(repeat);
         let answer = self.0.answer.lock().unwrap().clone();
         match answer {
             Answer::Result(value) => {
@@ -181,6 +199,12 @@ impl Service<McpRequest> for Mock {
             Answer::Hang => std::future::pending().boxed(),
             Answer::Fail(reason, sent) => {
                 std::future::ready(Err(CallError::new(reason, sent))).boxed()
+            }
+            Answer::Status(status, sent, after) => {
+                let error = CallError::new(Reason::BackendStatus, sent)
+                    .status(status)
+                    .retry_after(after.map(Duration::from_secs));
+                std::future::ready(Err(error)).boxed()
             }
         }
     }

@@ -1,45 +1,11 @@
-//! Which backend gets a call, and the call itself.
+//! How the URIs of a backend are spelled for clients.
 
 use std::sync::Arc;
 
 use mcp_router_protocol::{ItemKind, Namespace, RawJson, uri};
-use mcp_router_routing::{Course, Fitness};
-use mcp_router_service::{
-    CallError, Event, McpRequest, McpResponse, Outcome, Reason, ResponseStream, Sent,
-};
-use tower::ServiceExt;
+use mcp_router_service::{Event, McpResponse, Outcome, ResponseStream};
 
 use crate::backend::Cell;
-use crate::catalogue::{Entry, Owner};
-
-/// The owner to call first: usable before unusable, then priority, then the order of the file.
-pub(crate) fn choose(entry: &Entry) -> &Owner {
-    // Owners are in order of priority already.
-    let fitness = |at: usize| match entry.owners[at].cell.usable() {
-        true => Fitness::Usable,
-        false => Fitness::Doubtful,
-    };
-    let turn = Course::default().next(entry.owners.len(), fitness);
-    &entry.owners[turn.map_or(0, |turn| turn.at)]
-}
-
-/// Sends `request` to the backend; failures and the call's trail name it.
-pub(crate) async fn send(cell: &Cell, request: McpRequest) -> Result<McpResponse, CallError> {
-    let Some(service) = cell.service.clone() else {
-        return Err(CallError::new(Reason::NoBackend, Sent::No).on(&cell.meta.name));
-    };
-    let name = cell.meta.name.clone();
-    request.context.trail.visit(&name);
-    match service.oneshot(request).await {
-        Ok(McpResponse::Stream(stream)) => {
-            use futures::StreamExt;
-            let named = stream.map(move |event| event.map_err(|e| e.on(&name)));
-            Ok(McpResponse::Stream(ResponseStream::new(named)))
-        }
-        Ok(ready) => Ok(ready),
-        Err(error) => Err(error.on(&name)),
-    }
-}
 
 /// How resource URIs in answers are spelled for clients.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// RFC 3339 in UTC with milliseconds. Moments before 1970 are shown as 1970.
-pub(super) fn utc(at: SystemTime) -> String {
+pub fn utc(at: SystemTime) -> String {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (secs, millis) = (since.as_secs(), since.subsec_millis());
     let (year, month, day) = civil(secs / 86_400);
