@@ -20,8 +20,12 @@ use super::timed::{Timed, TimedOut};
 use super::{HttpBackendParams, tls};
 use crate::client::rope::Rope;
 
-/// How often a silent peer is asked by TCP whether it is still there.
+/// After how long a silent peer is asked by TCP whether it is still there, how long the next
+/// question waits for an answer to the last, and how many there are. A partition that swallows a
+/// stream of changes shows within the minute that it has (F7).
 const KEEPALIVE: Duration = Duration::from_secs(15);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_QUESTIONS: u32 = 3;
 
 /// Headers that the transport makes itself; configured ones of these names are left out.
 const OWN: [&str; 12] = [
@@ -83,8 +87,8 @@ impl Wire {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(KEEPALIVE));
-        tcp.set_keepalive_interval(Some(KEEPALIVE));
-        tcp.set_keepalive_retries(Some(3));
+        tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+        tcp.set_keepalive_retries(Some(KEEPALIVE_QUESTIONS));
         let https = HttpsConnectorBuilder::new()
             .with_tls_config(tls::config(params))
             .https_or_http()
