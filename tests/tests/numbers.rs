@@ -15,7 +15,7 @@ fn number(text: &str) -> Option<Number> {
     let kind = chars.next()?.to_ascii_uppercase();
     let digits = chars.as_str();
     let all_digits = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    (matches!(kind, 'R' | 'F' | 'B') && all_digits)
+    (matches!(kind, 'R' | 'F' | 'B' | 'I') && all_digits)
         .then(|| digits.parse().ok().map(|n| (kind, n)))?
 }
 

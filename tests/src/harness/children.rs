@@ -1,5 +1,6 @@
 //! What the fixture says of itself when it runs as a child of a router.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -82,6 +83,18 @@ impl ChildLog {
         let mut lines = self.events("received");
         lines.retain(|line| line["method"] == method);
         lines.into_iter().map(|mut l| l["message"].take()).collect()
+    }
+
+    /// How many calls with each `arguments.nonce` were received.
+    #[must_use]
+    pub fn executions(&self) -> HashMap<String, u64> {
+        let mut executions = HashMap::new();
+        for call in self.received("tools/call") {
+            if let Some(nonce) = call["params"]["arguments"]["nonce"].as_str() {
+                *executions.entry(nonce.to_owned()).or_default() += 1;
+            }
+        }
+        executions
     }
 
     /// Waits until `count` messages with this method have been received.
