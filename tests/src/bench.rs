@@ -11,6 +11,7 @@ mod cost;
 mod isolation;
 mod load;
 mod machine;
+mod overload;
 mod process;
 mod table;
 
@@ -37,6 +38,8 @@ enum Mode {
     Cost,
     /// What three bad backends of fifty cost the others
     Isolation,
+    /// What is served when far too many call
+    Overload,
     /// Generates load and prints its figures as JSON
     #[command(hide = true)]
     Load(load::Load),
@@ -77,7 +80,7 @@ impl Command {
         match self.mode {
             Some(Mode::Fixture(fixture)) => return fixture.run(),
             Some(Mode::Load(load)) => return load.run(),
-            Some(Mode::Cost | Mode::Isolation) | None => {}
+            Some(Mode::Cost | Mode::Isolation | Mode::Overload) | None => {}
         }
         if cfg!(debug_assertions) {
             table::print("Not a release build: these figures say nothing.");
@@ -91,6 +94,7 @@ impl Command {
         runtime.block_on(async {
             match self.mode {
                 Some(Mode::Isolation) => isolation::run(&self.options).await,
+                Some(Mode::Overload) => overload::run(&self.options).await,
                 _ => cost::run(&self.options).await,
             }
         })

@@ -160,6 +160,7 @@ async fn measure(
             .iter()
             .map(|tool| format!("{prefix}{tool}"))
             .collect(),
+        sleep_ms: 0,
         payload: scenario.payload,
         connections: scenario.connections,
         warm_ms: 500,

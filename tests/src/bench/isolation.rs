@@ -77,6 +77,7 @@ async fn measure(name: &str, config: &str, options: &Options) -> Run {
         addr: router.addr(),
         era: Era::Modern,
         tool: (0..HEALTHY).map(|i| format!("b{i}.echo")).collect(),
+        sleep_ms: 0,
         payload: 2,
         connections: 16,
         warm_ms: 500,

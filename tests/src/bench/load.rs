@@ -32,6 +32,9 @@ pub(super) struct Load {
     /// Tools to call in turn; none: `tools/list`
     #[arg(long)]
     pub(super) tool: Vec<String>,
+    /// Call the `sleep` tool for so many milliseconds instead of one that echoes; 0: do not
+    #[arg(long, default_value_t = 0)]
+    pub(super) sleep_ms: u64,
     /// Length of the argument, and so of the answer
     #[arg(long, default_value_t = 2)]
     pub(super) payload: usize,
@@ -51,6 +54,10 @@ pub(super) struct Load {
 pub(super) struct Figures {
     /// Requests answered well in the counted time.
     pub(super) requests: u64,
+    /// Requests refused as too many in the counted time.
+    pub(super) refused: u64,
+    /// 99th percentile of their times, microseconds.
+    pub(super) refused_p99_us: f64,
     /// Requests answered otherwise, the warm-up included.
     pub(super) errors: u64,
     /// What the first of them was.
@@ -87,7 +94,8 @@ impl Load {
                     load: self.clone(),
                     next: number,
                     session: None,
-                    took: Vec::with_capacity(1 << 16),
+                    took: Vec::with_capacity(1 << 12),
+                    refused: Vec::new(),
                     errors: Vec::new(),
                 };
                 tokio::spawn(async move {
@@ -98,7 +106,7 @@ impl Load {
             .collect();
         tokio::time::sleep_until(from).await;
         print(STARTED);
-        let mut took = Vec::new();
+        let (mut took, mut refused) = (Vec::new(), Vec::new());
         let mut figures = Figures {
             seconds: Duration::from_millis(self.run_ms).as_secs_f64(),
             ..Figures::default()
@@ -106,10 +114,14 @@ impl Load {
         for worker in workers {
             let mut worker = worker.await.expect("a worker does not panic");
             took.append(&mut worker.took);
+            refused.append(&mut worker.refused);
             figures.errors += worker.errors.len() as u64;
             figures.first_error = figures.first_error.or(worker.errors.into_iter().next());
         }
         took.sort_unstable();
+        refused.sort_unstable();
+        figures.refused = refused.len() as u64;
+        figures.refused_p99_us = percentile(&refused, 99);
         figures.requests = took.len() as u64;
         figures.p50_us = percentile(&took, 50);
         figures.p99_us = percentile(&took, 99);
@@ -129,8 +141,20 @@ struct Worker {
     next: usize,
     session: Option<String>,
     took: Vec<Duration>,
+    refused: Vec<Duration>,
     errors: Vec<String>,
 }
+
+/// How a request ended that did not fail.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Answer {
+    Served,
+    /// There were too many.
+    Refused,
+}
+
+/// How long a client that was refused waits before it comes again.
+const REFUSED: Duration = Duration::from_millis(20);
 
 impl Worker {
     /// Sends until the time is over. After an error it connects anew.
@@ -162,10 +186,16 @@ impl Worker {
                 // An idle connection that the server closed is its right, not an error.
                 return Ok(());
             }
-            self.exchange(&mut sender, request).await?;
+            let answer = self.exchange(&mut sender, request).await?;
             let end = Instant::now();
             if begin >= from && end <= until {
-                self.took.push(end - begin);
+                match answer {
+                    Answer::Served => self.took.push(end - begin),
+                    Answer::Refused => self.refused.push(end - begin),
+                }
+            }
+            if answer == Answer::Refused {
+                tokio::time::sleep(REFUSED).await;
             }
         }
     }
@@ -174,17 +204,20 @@ impl Worker {
         &self,
         sender: &mut SendRequest<Full<Bytes>>,
         request: Request<Full<Bytes>>,
-    ) -> Result<(), BoxError> {
+    ) -> Result<Answer, BoxError> {
         let response = sender.send_request(request).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
-        let expected = if self.load.tool.is_empty() {
+        let expected = if self.load.tool.is_empty() || self.load.sleep_ms > 0 {
             0
         } else {
             self.load.payload
         };
         if status == 200 && body.len() >= expected && is_result(&body) {
-            return Ok(());
+            return Ok(Answer::Served);
+        }
+        if status == 503 || has(&body, r#""reason":"overloaded""#) {
+            return Ok(Answer::Refused);
         }
         let shown = String::from_utf8_lossy(&body[..body.len().min(300)]);
         Err(format!("{status}: {shown}").into())
@@ -226,9 +259,12 @@ impl Worker {
         };
         let (method, body) = match tool {
             Some(tool) => {
-                let text = "x".repeat(self.load.payload);
+                let arguments = match self.load.sleep_ms {
+                    0 => format!(r#"{{"text":"{}"}}"#, "x".repeat(self.load.payload)),
+                    ms => format!(r#"{{"ms":{ms}}}"#),
+                };
                 let body = format!(
-                    r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{{"text":"{text}"}},{meta}}}}}"#
+                    r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments},{meta}}}}}"#
                 );
                 ("tools/call", body)
             }
@@ -272,10 +308,13 @@ impl Worker {
     }
 }
 
+fn has(part: &[u8], text: &str) -> bool {
+    part.windows(text.len()).any(|w| w == text.as_bytes())
+}
+
 /// Whether the body is a result and not an error, judged by its first and last bytes: reading a
 /// mebibyte through would measure the load generator.
 fn is_result(body: &[u8]) -> bool {
-    let has = |part: &[u8], text: &str| part.windows(text.len()).any(|w| w == text.as_bytes());
     let (first, last) = (
         &body[..body.len().min(512)],
         &body[body.len().saturating_sub(512)..],

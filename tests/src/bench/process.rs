@@ -195,6 +195,7 @@ fn load_command(load: &Load) -> Command {
     command
         .args(["--addr", &load.addr.to_string()])
         .args(["--payload", &load.payload.to_string()])
+        .args(["--sleep-ms", &load.sleep_ms.to_string()])
         .args(["--connections", &load.connections.to_string()])
         .args(["--warm-ms", &load.warm_ms.to_string()])
         .args(["--run-ms", &load.run_ms.to_string()])

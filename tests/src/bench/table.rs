@@ -1,6 +1,7 @@
 //! Figures as text.
 
 use std::io::Write as _;
+use std::process::ExitCode;
 
 /// Writes a line to stdout.
 pub(super) fn print(line: &str) {
@@ -35,5 +36,32 @@ pub(super) fn micros(us: f64) -> String {
         format!("{:.1} ms", us / 1000.0)
     } else {
         format!("{us:.0} µs")
+    }
+}
+
+/// The promises that a command checks.
+#[derive(Debug, Default)]
+pub(super) struct Verdicts {
+    lines: Vec<String>,
+    failed: bool,
+}
+
+impl Verdicts {
+    /// One promise, with what was measured and, in parentheses, what is allowed.
+    pub(super) fn judge(&mut self, kept: bool, text: impl AsRef<str>) {
+        self.failed |= !kept;
+        let word = if kept { "PASS" } else { "FAIL" };
+        self.lines.push(format!("{word}: {}", text.as_ref()));
+    }
+
+    /// Prints them; a failure if one is broken.
+    pub(super) fn print(&self) -> ExitCode {
+        print("");
+        self.lines.iter().for_each(|line| print(line));
+        if self.failed {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        }
     }
 }
