@@ -8,7 +8,7 @@ use proptest::prelude::*;
 const TABLE: &str = include_str!("fnmatch.tsv");
 
 fn text(json: &str) -> String {
-    serde_json::from_str(json).unwrap()
+    serde_json::from_str(json).unwrap_or_else(|e| panic!("{json}: {e}"))
 }
 
 #[test]
