@@ -18,6 +18,10 @@
 //!   the exposed name by exact look-up; lists, discovery, change streams and management tools are
 //!   answered here.
 //!
+//! * Which backend that is, [`mcp_router_routing`] decides purely; a failed call goes on to the next
+//!   one while that is safe.
+//! * A program that embeds the router asks it in process: [`Router::call_tool`] and its siblings.
+//!
 //! This crate deliberately does not know sockets, processes, files or protocol eras.
 
 #![forbid(unsafe_code)]
@@ -25,6 +29,7 @@
 mod backend;
 mod builder;
 mod catalogue;
+mod client;
 mod dispatch;
 mod flaps;
 mod hub;
@@ -41,5 +46,6 @@ mod tests;
 
 pub use backend::Backend;
 pub use builder::{BuildError, RouterBuilder};
+pub use client::AskError;
 pub use router::{Router, ToolEntry};
 pub use status::{BackendStatus, EndpointStatus, LastFailure, Readiness, State};

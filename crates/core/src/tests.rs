@@ -2,6 +2,7 @@
 
 mod calls;
 mod failover;
+mod inprocess;
 mod lists;
 mod live;
 mod mock;
