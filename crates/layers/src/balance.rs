@@ -118,7 +118,8 @@ pub struct Balanced<S> {
 /// # Cost
 ///
 /// A call takes no lock but one of its own session, if it has one. Beyond the clone of the
-/// endpoint's service nothing is allocated for an answer that is no stream.
+/// endpoint's service nothing is allocated for an answer that is no stream, with up to 16
+/// endpoints.
 pub struct Balance<S> {
     group: Arc<Group>,
     services: Arc<[S]>,

@@ -1,12 +1,16 @@
 //! The way of one call over the endpoints: where it begins, whether it goes on, where to.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use mcp_router_service::{CallError, McpRequest, Reason, Sent};
+use mcp_router_service::{CallError, Class, Classify, McpRequest, Reason, Sent};
 
 use super::group::{Group, Tried};
 use super::member::Running;
 use mcp_router_routing::balance::Fitness;
+
+/// How long an endpoint is left in peace that throttles without a word on it.
+const THROTTLED: Duration = Duration::from_secs(1);
 
 /// What a call needs to be tried elsewhere.
 pub(super) struct Course {
@@ -62,6 +66,7 @@ impl Course {
 
     /// The call failed at `at`: where it goes next, or what its failure comes to.
     pub(super) fn proceed(&mut self, at: usize, error: CallError) -> Result<Step, CallError> {
+        self.rest(at, &error);
         let next = self
             .copy
             .take()
@@ -119,10 +124,19 @@ impl Course {
         }
     }
 
+    /// An endpoint that throttles without saying for how long has a second's peace: it fails
+    /// nothing that would open its circuit, and every call would go on to knock there.
+    fn rest(&self, at: usize, error: &CallError) {
+        if error.class() == Class::Throttled && error.retry_after.is_none() {
+            self.group.members[at].endpoint.rest_for(THROTTLED);
+        }
+    }
+
     fn may_go_on(&self, copy: &McpRequest, at: usize, error: &CallError) -> bool {
         let context = &copy.context;
         // It is there and will take the call later, and only it knows the session.
-        let throttles = error.sent == Sent::RejectedUnexecuted && error.retry_after.is_some();
+        let later = error.sent == Sent::RejectedUnexecuted && error.retry_after.is_some();
+        let throttles = later || error.class() == Class::Throttled;
         let stays = throttles && self.bound.is_some() && self.group.members[at].may_remember();
         !stays && context.repeat.after.allows(error) && !context.deadline.remaining().is_zero()
     }

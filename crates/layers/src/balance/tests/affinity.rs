@@ -93,6 +93,8 @@ async fn f22_a_throttling_endpoint_keeps_its_sessions() {
         (error.status, error.retry_after),
         (Some(429), Some(secs(3)))
     );
+    scene.fakes[0].set(Mood::Throttles(0));
+    scene.ask(of(&session, safe())).await.unwrap_err();
     scene.fakes[0].set(Mood::Well(1));
     assert_eq!(scene.ask(of(&session, once())).await.unwrap(), "a");
     // Without a session there is nothing to lose.

@@ -65,6 +65,19 @@ async fn f22_with_all_replicas_throttling_a_call_reaches_one_of_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn f22_throttling_without_a_time_is_a_second() {
+    let scene = Scene::round_robin(&[Mood::Throttles(0); 3]);
+    for _ in 0..7 {
+        let error = scene.ask(once()).await.unwrap_err();
+        assert_eq!((error.status, error.retry_after), (Some(429), None));
+    }
+    assert_eq!(scene.asked().iter().sum::<usize>(), 3 + 6);
+    tokio::time::advance(secs(1)).await;
+    scene.ask(once()).await.unwrap_err();
+    assert_eq!(scene.asked().iter().sum::<usize>(), 9 + 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_about_the_request_is_asked_for_once() {
     let scene = Scene::round_robin(&[Mood::Rejects, Mood::Well(1)]);
     let error = scene.ask(safe()).await.unwrap_err();

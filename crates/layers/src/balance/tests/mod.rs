@@ -30,7 +30,7 @@ pub(super) enum Mood {
     Absent(u64),
     /// Takes the call, then goes away.
     Dies,
-    /// 429, come back in so many seconds.
+    /// 429, come back in so many seconds; 0: no word on that.
     Throttles(u64),
     /// Takes the call and never answers.
     Hangs,
@@ -89,15 +89,10 @@ impl Fake {
                 tokio::time::sleep(Duration::from_millis(millis)).await;
                 Err(CallError::new(Reason::ConnectFailed, Sent::No))
             }
-            Mood::Throttles(seconds) => Err(CallError::new(
-                Reason::BackendStatus,
-                Sent::RejectedUnexecuted,
-            )
-            .status(429)
-            .retry_after(Some(secs(seconds)))),
-            Mood::Rejects => {
-                Err(CallError::new(Reason::BackendStatus, Sent::RejectedUnexecuted).status(400))
+            Mood::Throttles(seconds) => {
+                Err(refused(429).retry_after((seconds > 0).then(|| secs(seconds))))
             }
+            Mood::Rejects => Err(refused(400)),
             Mood::Dies => {
                 run();
                 Err(lost())
@@ -126,6 +121,10 @@ impl Fake {
     fn signed(&self) -> McpResponse {
         McpResponse::complete(RawJson::from_checked(format!("\"{}\"", self.0.key).into()))
     }
+}
+
+fn refused(status: u16) -> CallError {
+    CallError::new(Reason::BackendStatus, Sent::RejectedUnexecuted).status(status)
 }
 
 fn lost() -> CallError {
