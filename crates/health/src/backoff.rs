@@ -95,6 +95,25 @@ impl BackoffParams {
         self.multiplier
     }
 
+    /// What so many waits come to at the most.
+    pub fn sum(self, waits: u32) -> Duration {
+        let steady = Self {
+            jitter: 0.0,
+            ..self
+        };
+        let (mut backoff, mut rng) = (Backoff::new(steady), fastrand::Rng::with_seed(0));
+        let mut sum = Duration::ZERO;
+        for waited in 0..waits {
+            let wait = backoff.next(&mut rng);
+            sum = sum.saturating_add(wait);
+            if wait == self.cap {
+                // As long as all that follow.
+                return sum.saturating_add(wait.saturating_mul(waits - waited - 1));
+            }
+        }
+        sum
+    }
+
     /// The longest wait there can be.
     pub fn cap(&self) -> Duration {
         self.cap
@@ -144,6 +163,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_sum_is_that_of_the_waits_without_jitter() {
+        let params = BackoffParams::RETRY.capped(Duration::from_secs(5));
+        let sums = [0, 1, 2, 3, 4, 5].map(|waits| params.sum(waits).as_secs());
+        assert_eq!(sums, [0, 1, 3, 7, 12, 17]);
+        assert_eq!(params.sum(1_000_000_000).as_secs(), 4_999_999_992);
+        assert_eq!(params.capped(Duration::ZERO).sum(u32::MAX), Duration::ZERO);
+    }
 
     #[test]
     fn f27_waits_grow_from_one_second_to_sixty() {

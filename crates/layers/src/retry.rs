@@ -8,8 +8,9 @@
 //!   router wrote into `context.repeat` and what the error knows about what was sent, never texts;
 //! * as often as [`RetryParams::max_attempts`] says, after a wait that grows and has jitter, or
 //!   the one that the backend asked for, up to a minute;
-//! * if the wait ends before the call's deadline; otherwise the error comes at once and says when
-//!   to come back;
+//! * if the wait ends before the call's deadline, and before the time is over that all attempts
+//!   and the waits between them may take by themselves; otherwise the error comes at once and says
+//!   when to come back;
 //! * if the [budget](BudgetParams) pays for it.
 //!
 //! Only failures before the first message of an answer come here (a rule of the waist). It stands
@@ -47,6 +48,10 @@ pub struct RetryParams {
     pub max_attempts: u32,
     /// The wait before each further one.
     pub backoff: BackoffParams,
+    /// How long one attempt may take, where the request does not say so. Nothing is ended by it
+    /// here, but a backend that asks for more time than all attempts and waits may take is not
+    /// waited for.
+    pub attempt: Duration,
     /// What pays for further ones, of all calls together.
     pub budget: BudgetParams,
 }
@@ -100,11 +105,12 @@ pin_project! {
 // === impl RetryParams ===
 
 impl Default for RetryParams {
-    /// 3 attempts; waits of 1 s doubling to 10 s with jitter 0.5; a fifth of the requests.
+    /// 3 attempts of 30 s; waits of 1 s doubling to 10 s with jitter 0.5; a fifth of the requests.
     fn default() -> Self {
         Self {
             max_attempts: 3,
             backoff: BackoffParams::RETRY,
+            attempt: Duration::from_secs(30),
             budget: BudgetParams::default(),
         }
     }

@@ -34,10 +34,11 @@ impl StackParams {
             _ => (LimitParams::default(), limits.max_in_flight_per_backend),
         };
         let own = backend.max_concurrency.or(general);
+        let attempt = backend.timeout.unwrap_or(config.routing.request_timeout);
         Self {
             limit: limit(own, default, limits),
-            retry: retry(config),
-            attempt: backend.timeout.unwrap_or(config.routing.request_timeout),
+            retry: retry(config, attempt),
+            attempt,
             balance: BalanceParams {
                 policy: backend.balancing,
                 ..BalanceParams::default()
@@ -49,7 +50,7 @@ impl StackParams {
     pub(super) fn plain(config: &Config) -> Self {
         Self {
             limit: limit(None, LimitParams::default(), &config.server.limits),
-            retry: retry(config),
+            retry: retry(config, config.routing.request_timeout),
             attempt: config.routing.request_timeout,
             balance: BalanceParams::default(),
         }
@@ -64,11 +65,12 @@ fn limit(own: Option<usize>, default: LimitParams, limits: &Limits) -> LimitPara
     }
 }
 
-fn retry(config: &Config) -> RetryParams {
+fn retry(config: &Config, attempt: Duration) -> RetryParams {
     let retry = &config.routing.retry;
     RetryParams {
         max_attempts: retry.max_attempts,
         backoff: retry.backoff,
+        attempt,
         ..RetryParams::default()
     }
 }

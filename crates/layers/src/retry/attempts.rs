@@ -16,6 +16,7 @@ pub(super) struct Attempts<R, P, E> {
     policy: P,
     shared: Arc<Shared>,
     made: u32,
+    began: Instant,
     backoff: Option<Backoff>,
     /// What the failed ones add up to.
     earlier: Option<E>,
@@ -29,6 +30,7 @@ impl<R, P, E> Attempts<R, P, E> {
             policy,
             shared,
             made: 1,
+            began: Instant::now(),
             backoff: None,
             earlier: None,
         }
@@ -46,7 +48,8 @@ impl<R, P, E> Attempts<R, P, E> {
         let Again::After { told } = again else {
             return Err(result.map_err(|error| self.merge::<T>(error)));
         };
-        let room = self.policy.room(request);
+        let attempt = self.policy.attempt(request);
+        let room = self.room(attempt).min(self.policy.room(request));
         let Some(wait) = self.wait(told, room) else {
             return Err(result.map_err(|error| self.merge::<T>(error)));
         };
@@ -80,6 +83,16 @@ impl<R, P, E> Attempts<R, P, E> {
             Some(earlier) => self.policy.merge(earlier, error),
             None => error,
         }
+    }
+
+    /// What is left of the time that all attempts and the waits between them may take.
+    fn room(&self, attempt: Option<Duration>) -> Duration {
+        let params = self.shared.params;
+        let attempt = attempt.unwrap_or(params.attempt);
+        let waits = params.backoff.sum(params.max_attempts.saturating_sub(1));
+        let whole = attempt.saturating_mul(params.max_attempts);
+        let whole = whole.saturating_add(waits);
+        whole.saturating_sub(self.began.elapsed())
     }
 
     /// How long to wait, if there is time and budget for another attempt.

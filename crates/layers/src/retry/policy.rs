@@ -31,6 +31,11 @@ pub trait Policy<R, T, E> {
         Duration::MAX
     }
 
+    /// How long one attempt at this request may take; `None`: what the layer is told.
+    fn attempt(&self, _request: &R) -> Option<Duration> {
+        None
+    }
+
     /// Hears of every attempt but the first, when it begins.
     fn repeating(&self, _request: &R) {}
 
@@ -70,6 +75,10 @@ impl<T> Policy<McpRequest, T, CallError> for ByRequest {
 
     fn room(&self, request: &McpRequest) -> Duration {
         request.context.deadline.remaining()
+    }
+
+    fn attempt(&self, request: &McpRequest) -> Option<Duration> {
+        request.context.attempt
     }
 
     fn repeating(&self, request: &McpRequest) {

@@ -57,6 +57,7 @@ fn params(max_attempts: u32) -> RetryParams {
     RetryParams {
         max_attempts,
         backoff: BackoffParams::new(secs(1), 2.0, secs(10), 0.0).unwrap(),
+        attempt: secs(30),
         budget: BudgetParams::default(),
     }
 }
@@ -242,6 +243,32 @@ async fn i1_no_attempt_begins_after_the_deadline() {
     run(&script, 10, short).await.unwrap_err();
     assert_eq!(script.waits(), [secs(1)], "2 s more would be its end");
     assert_eq!(start.elapsed(), secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn f21_a_backend_is_not_waited_for_longer_than_all_attempts_may_take() {
+    // Two attempts of 5 s with a second between them.
+    let params = RetryParams {
+        attempt: secs(5),
+        ..params(2)
+    };
+    let waits = async |told, attempt| {
+        let script = Script::new([refused(503, Some(told))]);
+        let mut request = request(RepeatAfter::Refused);
+        request.context.attempt = attempt;
+        let service = RetryLayer::new(params).layer(script.clone());
+        match service.oneshot(request).await {
+            Ok(_) => assert_eq!(script.waits(), [secs(told)]),
+            Err(error) => assert_eq!((error.retry_after, script.calls()), (Some(secs(told)), 1)),
+        }
+        script.calls() == 2
+    };
+    assert!(waits(10, None).await);
+    assert!(!waits(11, None).await);
+    assert!(
+        waits(20, Some(secs(10))).await,
+        "the tool has a time of its own"
+    );
 }
 
 #[tokio::test(start_paused = true)]
