@@ -14,6 +14,8 @@ pub struct Trail(Option<Arc<Mutex<Notes>>>);
 #[derive(Debug, Default)]
 struct Notes {
     backend: Option<BackendName>,
+    /// Those before it.
+    earlier: Vec<BackendName>,
     attempts: u32,
 }
 
@@ -27,7 +29,9 @@ impl Trail {
     pub fn visit(&self, backend: &BackendName) {
         if let Some(notes) = &self.0 {
             let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
-            notes.backend = Some(backend.clone());
+            if let Some(before) = notes.backend.replace(backend.clone()) {
+                notes.earlier.push(before);
+            }
             notes.attempts += 1;
         }
     }
@@ -48,6 +52,15 @@ impl Trail {
         let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
         (notes.backend.clone(), notes.attempts)
     }
+
+    /// The backends that were visited in vain before the last one, in order.
+    pub fn earlier(&self) -> Vec<BackendName> {
+        let Some(notes) = &self.0 else {
+            return Vec::new();
+        };
+        let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.earlier.clone()
+    }
 }
 
 #[cfg(test)]
@@ -63,6 +76,7 @@ mod tests {
         clone.visit(&b);
         trail.again();
         assert_eq!(trail.last(), (Some(b), 3));
+        assert_eq!(trail.earlier(), [a.clone()]);
         let none = Trail::default();
         none.visit(&a);
         assert_eq!(none.last(), (None, 0));

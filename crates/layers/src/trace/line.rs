@@ -89,6 +89,9 @@ impl Line {
             Sent::Unknown => "unknown",
             Sent::No | Sent::RejectedUnexecuted => "no",
         });
+        let earlier = self.trail.earlier();
+        let earlier: Vec<_> = earlier.iter().map(|b| b.as_str()).collect();
+        let moved_from = (!earlier.is_empty()).then(|| earlier.join(","));
         let error = end.error.map(tracing::field::display);
         let (tool, client) = (self.tool.as_deref(), self.client.as_deref());
         let method = &*self.method();
@@ -102,6 +105,7 @@ impl Line {
                     { field::OUTCOME } = end.outcome,
                     { field::LATENCY_MS } = latency_ms,
                     { field::ATTEMPTS } = attempts,
+                    moved_from,
                     code = end.code,
                     sent,
                     error,

@@ -121,6 +121,24 @@ async fn a_failure_is_told_with_its_reason_and_backend() {
 }
 
 #[tokio::test]
+async fn a_call_that_moved_on_names_those_before() {
+    let log = Log::default();
+    let _guard = log.at("info");
+    run(request("a.b"), async |backend| {
+        let (request, respond) = backend.next_request().await.unwrap();
+        for name in ["a-1", "a-2", "a-3"] {
+            request.context.trail.visit(&name.parse().unwrap());
+        }
+        respond.send_response(ready());
+    })
+    .await
+    .unwrap();
+    log.has(r#""backend":"a-3""#);
+    log.has(r#""attempts":3"#);
+    log.has(r#""moved_from":"a-1,a-2""#);
+}
+
+#[tokio::test]
 async fn a_stream_is_told_at_its_outcome_and_not_before() {
     let log = Log::default();
     let _guard = log.at("info");
