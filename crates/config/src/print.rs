@@ -158,6 +158,7 @@ fn backend(backend: &BackendConfig) -> Value {
         );
     // Of one endpoint it would do nothing.
     let balancing = (backend.endpoint.count() > 1).then(|| backend.balancing.as_str());
+    let retry = Section::new().set("safety", backend.safety.as_str());
     let routes: Vec<Value> = backend.routes.iter().map(route).collect();
     section
         .set("priority", backend.priority)
@@ -167,6 +168,7 @@ fn backend(backend: &BackendConfig) -> Value {
         .set("lazy", backend.lazy)
         .maybe("timeout_seconds", backend.timeout.map(seconds))
         .maybe("max_concurrency", count(backend.max_concurrency))
+        .set("retry", retry.done())
         .set("routes", routes)
         .maybe("tools", tools(&backend.tools))
         .set("health_check", health.done())

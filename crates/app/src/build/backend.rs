@@ -21,6 +21,9 @@ pub(super) fn configured(backend: &BackendConfig, config: &Config) -> Result<Bac
             .priority(backend.priority)
             .url_text(edge::url_text(&backend.endpoint))
             .managed(edge::is_managed(&backend.endpoint))
+            .routes(backend.routes.clone())
+            .safety(backend.safety)
+            .tool_rules(backend.tools.clone())
     };
     if !backend.auto_start {
         return Ok(described(Backend::disabled(backend.name.clone())));

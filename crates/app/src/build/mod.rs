@@ -100,6 +100,7 @@ impl Plan {
         let mut builder = Router::builder()
             .server_name(&self.config.server.name)
             .namespaces(self.config.routing.enable_namespace_prefixing)
+            .default_strategy(self.config.routing.default_strategy)
             .stale_ttl(self.config.server.stale_ttl)
             .cache_ttl(self.config.routing.cache_ttl)
             .startup_wait(self.config.routing.startup_wait.unwrap_or(self.wait))

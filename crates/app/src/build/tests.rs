@@ -3,11 +3,12 @@
 use std::io::Write;
 
 use mcp_router_config::{LoadInput, load};
-use mcp_router_health::BreakerParams;
+use mcp_router_health::{BreakerParams, CircuitState, Verdict};
 use mcp_router_layers::{BalanceParams, Endpoint, LimitParams, RetryParams};
 
 use futures::StreamExt;
 use mcp_router_protocol::{Method, RawJson, RawParams};
+use mcp_router_routing::balance::Policy;
 use mcp_router_service::{
     BackendEvent, BackendInfo, CallError, McpRequest, McpResponse, Reason, Sent,
 };
@@ -31,7 +32,9 @@ backends:
   - { name: child, namespace: c, command: sh, args: ["-c", "exit 0"] }
   - { name: narrow, namespace: n, url: "http://127.0.0.1:1", max_concurrency: 3 }
   - { name: off, namespace: off, url: "http://127.0.0.1:1", auto_start: false }
-routing: { request_timeout_seconds: 11 }
+  - { name: many, namespace: m, urls: ["http://127.0.0.1:1/a?k=hunter2", "http://127.0.0.1:1/a?k=hunter3"], load_balancing: peak_ewma, circuit_breaker: { failure_threshold: 2 } }
+  - { name: kids, command: sh, args: ["-c", "exit 0"], replicas: 3, lazy: true }
+routing: { request_timeout_seconds: 11, retry: { max_attempts: 7, backoff_multiplier: 1, max_backoff_seconds: 0 } }
 server: { limits: { max_queue_per_backend: 5, max_in_flight_per_child: 9, max_request_bytes: 2000 } }
 "#;
 
@@ -49,6 +52,41 @@ fn stacks_obey_the_backend_then_the_file_then_the_layers() {
     assert_eq!(params(1).limit, limit(9));
     assert_eq!(params(1).attempt, Duration::from_secs(11));
     assert_eq!(params(2).limit, limit(3));
+    for at in 0..config.backends.len() {
+        let retry = params(at).retry;
+        assert_eq!(
+            (retry.max_attempts, retry.backoff.cap()),
+            (7, Duration::ZERO)
+        );
+    }
+    assert_eq!(params(2).balance.policy, Policy::RoundRobin);
+    assert_eq!(params(4).balance.policy, Policy::PeakEwma);
+}
+
+#[tokio::test]
+async fn each_server_and_process_is_an_endpoint_with_a_name_of_its_own_and_no_secret() {
+    let config = config(FILE);
+    let keys = |at: usize| -> Vec<String> {
+        let edges = edge::connect(&config.backends[at], &config).unwrap();
+        edges.iter().map(|e| e.endpoint.key().to_string()).collect()
+    };
+    assert_eq!(keys(0), ["http://127.0.0.1:1/mcp?***"]);
+    let both = ["http://127.0.0.1:1/a?***", "http://127.0.0.1:1/a?***#2"];
+    assert_eq!(keys(4), both);
+    assert_eq!(keys(5), ["kids#1", "kids#2", "kids#3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_endpoint_has_a_circuit_of_its_own_with_the_numbers_of_the_file() {
+    let config = config(FILE);
+    let edges = edge::connect(&config.backends[4], &config).unwrap();
+    let [first, second] = [&edges[0].endpoint, &edges[1].endpoint];
+    for _ in 0..2 {
+        assert_eq!(first.state(), CircuitState::Closed);
+        first.admit().unwrap().report(Verdict::Failure);
+    }
+    assert_eq!(first.state(), CircuitState::Open);
+    assert_eq!(second.state(), CircuitState::Closed);
 }
 
 #[test]
@@ -64,7 +102,7 @@ async fn backends_are_listed_in_the_order_of_the_file_and_without_secrets() {
     let built = Plan::of(config(FILE)).build().unwrap();
     let status = built.router.backends();
     let names: Vec<_> = status.iter().map(|s| &*s.name).collect();
-    assert_eq!(names, ["web", "child", "narrow", "off"]);
+    assert_eq!(names, ["web", "child", "narrow", "off", "many", "kids"]);
     assert!(!status[0].url.contains("hunter2"), "{}", status[0].url);
     assert!(status[1].is_managed && !status[0].is_managed);
     assert_eq!(status[3].state, mcp_router_core::State::Disabled);

@@ -50,12 +50,9 @@ pub(crate) fn build(raw: RawFile, flags: &Flags, site: &mut Site<'_>) -> Config 
 
 fn routing(raw: RawRouting, site: &mut Site<'_>) -> RoutingConfig {
     let path = Path::root().key("routing");
-    if let Some(RawStrategy::Path | RawStrategy::Fallback) = raw.default_strategy {
-        site.not_implemented(&path.key("default_strategy"), None);
-    }
     let separator = raw.namespace_separator.unwrap_or_else(|| ".".to_owned());
     if separator != "." {
-        site.not_implemented(&path.key("namespace_separator"), None);
+        site.not_implemented(&path.key("namespace_separator"));
     }
     let said = site.said;
     RoutingConfig {
@@ -147,15 +144,11 @@ impl Site<'_> {
         }
     }
 
-    /// A key whose value asks for what cannot be done yet. Of a backend, `path` goes from there.
-    fn not_implemented(&mut self, path: &Path, backend: Option<(&Path, &str)>) {
-        let key = match backend {
-            Some((top, _)) => path.below(top),
-            None => path.to_string(),
-        };
+    /// A key whose value asks for what cannot be done yet.
+    fn not_implemented(&mut self, path: &Path) {
         self.notes.not_implemented.push(Finding {
-            key,
-            backend: backend.map(|(_, name)| name.to_owned()),
+            key: path.to_string(),
+            backend: None,
             place: self.places.key_place(path),
         });
     }

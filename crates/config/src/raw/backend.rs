@@ -46,7 +46,6 @@ pub(crate) struct RawBackend {
     /// Whether it is used at all; otherwise it is only listed.
     pub(crate) auto_start: Option<bool>,
     /// What to do with tools by name; the first that matches decides.
-    #[schemars(extend("x-status" = "not_active"))]
     pub(crate) routes: Option<Vec<Option<RawRoute>>>,
     /// How it is probed.
     pub(crate) health_check: Option<RawHealthCheck>,
@@ -73,7 +72,6 @@ pub(crate) struct RawBackend {
     /// Whether it is connected or started only at the first call.
     pub(crate) lazy: Option<bool>,
     /// Which tools are exposed, and how.
-    #[schemars(extend("x-status" = "not_implemented"))]
     pub(crate) tools: Option<RawTools>,
 }
 
@@ -152,7 +150,6 @@ pub(crate) struct RawFailureRate {
 #[schemars(rename = "BackendRetry")]
 pub(crate) struct RawBackendRetry {
     /// How sure it must be that a call did not run.
-    #[schemars(extend("x-status" = "not_implemented"))]
     pub(crate) safety: Option<RawSafety>,
 }
 

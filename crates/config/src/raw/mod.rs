@@ -82,7 +82,7 @@ pub(crate) struct RawHostEntry {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Routing")]
 pub(crate) struct RawRouting {
-    /// The strategy of tools that no route matches. Only `capability` is implemented yet.
+    /// The strategy of tools that no route matches.
     pub(crate) default_strategy: Option<RawStrategy>,
     /// Whether tools are exposed as `namespace.name`.
     pub(crate) enable_namespace_prefixing: Option<bool>,

@@ -80,7 +80,7 @@ fn warn_of_unknown(env: &Environment, notes: &mut Notes) {
     }
 }
 
-/// Variables that have no effect yet, or ask for what cannot be done yet.
+/// Variables that have no effect yet.
 fn note_later(env: &Environment, said: &Said, notes: &mut Notes) {
     let finding = |name: &str| Finding {
         key: name.to_owned(),
@@ -97,12 +97,6 @@ fn note_later(env: &Environment, said: &Said, notes: &mut Notes) {
         if env.get(variable.name).is_some() && !idle {
             notes.not_active.push(finding(variable.name));
         }
-    }
-    if said
-        .default_strategy
-        .is_some_and(|strategy| strategy != Strategy::Capability)
-    {
-        notes.not_implemented.push(finding("MCP_DEFAULT_STRATEGY"));
     }
 }
 
@@ -270,12 +264,6 @@ mod tests {
         assert_eq!(warnings.len(), 2);
         assert!(warnings[0].contains("MCP_PROT") && warnings[0].contains("`MCP_PORT`"));
         assert!(!warnings[1].contains("did you mean"));
-    }
-
-    #[test]
-    fn a_strategy_that_cannot_be_done_yet_is_found() {
-        let (_, notes) = said(&[("MCP_DEFAULT_STRATEGY", "path")]);
-        assert_eq!(notes.not_implemented[0].to_string(), "MCP_DEFAULT_STRATEGY");
     }
 
     proptest! {

@@ -43,7 +43,7 @@ pub const VARIABLES: &[Variable] = &[
     active(
         "MCP_DEFAULT_STRATEGY",
         "capability",
-        "path, capability or fallback; only capability yet",
+        "path, capability or fallback",
     ),
     active(
         "MCP_ENABLE_NAMESPACES",
