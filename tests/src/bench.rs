@@ -13,6 +13,7 @@ mod load;
 mod machine;
 mod overload;
 mod process;
+mod slow;
 mod table;
 
 use std::process::ExitCode;
@@ -40,6 +41,8 @@ enum Mode {
     Isolation,
     /// What is served when far too many call
     Overload,
+    /// What clients that never finish a request cost the others
+    Slow,
     /// Generates load and prints its figures as JSON
     #[command(hide = true)]
     Load(load::Load),
@@ -80,7 +83,7 @@ impl Command {
         match self.mode {
             Some(Mode::Fixture(fixture)) => return fixture.run(),
             Some(Mode::Load(load)) => return load.run(),
-            Some(Mode::Cost | Mode::Isolation | Mode::Overload) | None => {}
+            Some(Mode::Cost | Mode::Isolation | Mode::Overload | Mode::Slow) | None => {}
         }
         if cfg!(debug_assertions) {
             table::print("Not a release build: these figures say nothing.");
@@ -95,6 +98,7 @@ impl Command {
             match self.mode {
                 Some(Mode::Isolation) => isolation::run(&self.options).await,
                 Some(Mode::Overload) => overload::run(&self.options).await,
+                Some(Mode::Slow) => slow::run(&self.options).await,
                 _ => cost::run(&self.options).await,
             }
         })
