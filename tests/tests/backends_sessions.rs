@@ -83,7 +83,8 @@ async fn r45_r43_a_session_that_is_gone_again_at_once_is_not_tried_for_ever() {
         failure["sent"], "no",
         "r44: a lost session proves it: {answer}"
     );
-    assert_eq!(fixture.log().count("tools/call"), 2, "one resend");
+    // Three attempts, each with one new session and one resend.
+    assert_eq!(fixture.log().count("tools/call"), 6, "one resend");
     assert_eq!(fixture.log().executions("n"), 0);
 }
 

@@ -155,6 +155,17 @@ impl Conn {
         Ok(ticket)
     }
 
+    /// A question that may be given up: then nothing of it stays in the queue. Only calls judge
+    /// whether a child reads.
+    pub(super) async fn try_ask(&self, id: u64, rope: Rope) -> Result<Answer, CallError> {
+        let mut ticket = self.mux.open(id, None);
+        ticket.on_leave(|mark| {
+            mark.abandon();
+        });
+        self.queue(rope, ticket.sent().clone())?;
+        ticket.answer().await
+    }
+
     /// A caller left before its answer.
     fn left(&self, id: u64, mark: &SentMark) {
         if mark.is_written() {
@@ -201,7 +212,7 @@ impl Peer {
             Era::Legacy => handshake::ping(id),
         };
         // An error is a sign of life too.
-        self.conn.ask(id, question).await.map(drop)
+        self.conn.try_ask(id, question).await.map(drop)
     }
 
     /// What a modern backend would say of itself, once this one has shown that it lives.
