@@ -130,7 +130,12 @@ fn what_is_not_implemented_is_refused_and_what_is_not_active_is_said() {
         assert!(refused.err.contains("not implemented yet: alerts"));
     }
     let inactive = [("MCP_ALLOW_REGISTRATION", "true")];
-    let checked = run("mcp-router-http", &inactive, &["check"], Some("backends: []"));
+    let checked = run(
+        "mcp-router-http",
+        &inactive,
+        &["check"],
+        Some("backends: []"),
+    );
     assert_eq!(checked.code, Some(0), "{}", checked.err);
     let said = "not active yet: MCP_ALLOW_REGISTRATION";
     assert!(checked.out.contains(said), "{}", checked.out);
