@@ -204,7 +204,7 @@ async fn listen(router: &Router) -> ResponseStream {
         panic!("no stream");
     };
     // The first event says what is listened to.
-    stream.next().await.expect("well").unwrap();
+    stream.next().await.expect("open").expect("well");
     stream
 }
 
