@@ -60,21 +60,25 @@ impl<'a> Candidates<'a> {
 /// at any of them.
 pub(super) async fn send<'a>(
     candidates: Candidates<'a>,
-    mut request: McpRequest,
+    request: McpRequest,
     params: impl Fn(&Choice, &RawParams) -> Option<RawParams>,
 ) -> Result<(McpResponse, &'a Choice), CallError> {
     let mut course = Course::default();
     let mut failed: Option<CallError> = None;
+    // Given away to the last candidate; the others get clones, which share its bytes.
+    let mut request = Some(request);
     while let Some((turn, choice)) = candidates.next(&mut course) {
         // It may have run elsewhere, and running it here too does harm as far as this one says.
         let maybe_ran = failed.as_ref().is_some_and(|e| e.sent == Sent::Unknown);
         if maybe_ran && choice.repeat < RepeatAfter::Failed {
             continue;
         }
-        let mut attempt = if turn.more {
-            request.clone()
-        } else {
-            std::mem::replace(&mut request, empty())
+        let copy = match turn.more {
+            true => request.clone(),
+            false => request.take(),
+        };
+        let Some(mut attempt) = copy else {
+            break; // nobody is left after the last
         };
         if let Some(own) = params(choice, &attempt.params) {
             attempt.params = own;
@@ -98,11 +102,6 @@ pub(super) async fn send<'a>(
         }
     }
     Err(failed.unwrap_or_else(|| CallError::new(Reason::NoBackend, Sent::No)))
-}
-
-/// What is left of a request that is on its way.
-fn empty() -> McpRequest {
-    McpRequest::new(mcp_router_protocol::Method::Ping, RawParams::default())
 }
 
 /// Of two failures of a call the one to tell: a refusal by an open circuit or a full queue hides
