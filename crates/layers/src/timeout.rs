@@ -117,9 +117,8 @@ where
                 request.context.deadline.clone(),
             )
         });
-        let in_time = timer
-            .as_ref()
-            .is_none_or(|t| !t.deadline.remaining().is_zero());
+        let in_time = timer.as_ref().is_none_or(|(_, in_time)| *in_time);
+        let timer = timer.map(|(timer, _)| timer);
         TimeoutFuture {
             inner: in_time.then(|| self.inner.call(request)),
             timer,
@@ -199,16 +198,19 @@ impl Stream for Timed {
 // === impl Timer ===
 
 impl Timer {
-    fn start(attempt: Duration, deadline: Deadline) -> Self {
-        let until = Instant::now() + attempt;
-        Self {
-            sleep: Box::pin(sleep_until(until.min(deadline.instant()))),
+    /// Starts the attempt; and whether there is time for one.
+    fn start(attempt: Duration, deadline: Deadline) -> (Self, bool) {
+        let now = Instant::now();
+        let (until, deadline_at) = (now + attempt, deadline.instant());
+        let timer = Self {
+            sleep: Box::pin(sleep_until(until.min(deadline_at))),
             deadline,
             attempt,
             until,
             granted: attempt,
             waiting: None,
-        }
+        };
+        (timer, now < deadline_at)
     }
 
     /// Grants the attempt `time` from now.

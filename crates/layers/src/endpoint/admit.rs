@@ -16,7 +16,8 @@ pub struct Admitted {
     endpoint: Endpoint,
     /// Taken when it is reported.
     admission: Option<Admission>,
-    _in_flight: Option<InFlight>,
+    /// Whether it counts as a call in flight; a probe does not.
+    in_flight: bool,
 }
 
 /// Counts as a call in flight until it is dropped.
@@ -36,10 +37,11 @@ impl Endpoint {
         } else {
             self.change(|breaker, now| breaker.admit(now))?
         };
+        self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
         Ok(Admitted {
             endpoint: self.clone(),
             admission: Some(admission),
-            _in_flight: Some(self.track()),
+            in_flight: true,
         })
     }
 
@@ -50,7 +52,7 @@ impl Endpoint {
         Admitted {
             endpoint: self.clone(),
             admission: Some(admission),
-            _in_flight: None,
+            in_flight: false,
         }
     }
 
@@ -58,6 +60,10 @@ impl Endpoint {
     pub fn track(&self) -> InFlight {
         self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(self.clone())
+    }
+
+    fn leave(&self) {
+        self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn change<T>(
@@ -156,11 +162,14 @@ impl Drop for Admitted {
         if let Some(admission) = self.admission.take() {
             self.endpoint.report(admission, Verdict::Neutral);
         }
+        if self.in_flight {
+            self.endpoint.leave();
+        }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.leave();
     }
 }
