@@ -280,6 +280,30 @@ impl Cell {
         may
     }
 
+    /// Whether it has slept since the start, so that nobody knows what it offers.
+    pub(crate) fn unlisted(&self) -> bool {
+        let live = self.live.load();
+        live.state == State::Asleep && !live.listing.complete
+    }
+
+    /// Has it list again on a client's account, unless that was done a moment ago. The future
+    /// resolves when it has, or at once if there is nothing to wait for.
+    pub(crate) fn refresh(self: &Arc<Self>) -> Option<impl Future<Output = ()> + Send + 'static> {
+        // Before it is asked: it may be quick.
+        let mut listed = self.listed.subscribe();
+        let asked = self.may_relist();
+        if asked {
+            self.relist.notify_one();
+        }
+        let cell = self.clone();
+        // Who comes second waits for what the first one asked for.
+        (asked || self.unlisted()).then_some(async move {
+            // The sender lives in the cell.
+            let _ = listed.changed().await;
+            drop(cell);
+        })
+    }
+
     /// Changes what is known; only the supervisor calls this.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Live)) {
         let mut live = Live::clone(&self.live.load());

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backend::{Cell, Closing};
 use crate::catalogue::{Snapshot, merge};
 use crate::listing::Bounds;
-use crate::status::{BackendStatus, State};
+use crate::status::BackendStatus;
 use crate::strategy::Custom;
 
 /// What an operator may set; see [`RouterBuilder`](crate::RouterBuilder).
@@ -131,20 +131,11 @@ impl Hub {
     /// Has the backends listed that nobody has needed so far, and waits for them as for those that
     /// connect at the start. Others are not woken for a list: what they listed still holds.
     pub(crate) async fn rouse(&self) {
-        let sleeps = |cell: &&Arc<Cell>| {
-            let live = cell.live.load();
-            live.state == State::Asleep && !live.listing.complete && cell.may_relist()
-        };
-        let roused: Vec<_> = self.cells.iter().filter(sleeps).collect();
-        if roused.is_empty() {
+        let asleep = self.cells.iter().filter(|cell| cell.unlisted());
+        let listed: Vec<_> = asleep.filter_map(Cell::refresh).collect();
+        if listed.is_empty() {
             return;
         }
-        let listed = roused.into_iter().map(|cell| {
-            let mut listed = cell.listed.subscribe();
-            cell.relist.notify_one();
-            // The sender lives in the cell.
-            async move { drop(listed.changed().await) }
-        });
         let all = futures::future::join_all(listed);
         // Who takes longer is told of by `list_changed`.
         let _ = tokio::time::timeout(self.settings.startup_wait, all).await;

@@ -91,6 +91,12 @@ impl Router {
         self.hub.ready().await;
     }
 
+    /// Has the backends listed that have slept since the start, as the first list of a client does,
+    /// and waits for them no longer than for others at the start. Safe to drop.
+    pub async fn rouse(&self) {
+        self.hub.rouse().await;
+    }
+
     /// The merged tools, sorted by exposed name; the router's own are not among them.
     pub fn tools(&self) -> Vec<ToolEntry> {
         let snapshot = self.hub.snapshot.load();

@@ -14,6 +14,7 @@ use super::{FAILED, OK, serve, terminal};
 pub(super) fn tools(cli: &Cli, json: bool) -> u8 {
     serve::with_router(cli, async |router: Router| {
         router.ready().await;
+        router.rouse().await;
         let tools = router.tools();
         let text = if json {
             as_json(&tools)

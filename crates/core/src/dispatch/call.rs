@@ -10,11 +10,14 @@ use mcp_router_service::{CallError, McpRequest, McpResponse, Reason, Sent};
 use super::failover::{Candidates, send};
 use super::uris::Uris;
 use super::{invalid_params, manage, pinned};
+use crate::backend::Cell;
 use crate::catalogue::{Choice, Snapshot, unlisted};
 use crate::hub::Hub;
 
 /// How long a call for an unknown name waits for its backend to be listed again.
 const REFRESH_WAIT: Duration = Duration::from_secs(2);
+/// How long it waits for a backend that is started for it.
+const START_WAIT: Duration = Duration::from_secs(30);
 
 pub(super) async fn call(
     hub: &Arc<Hub>,
@@ -124,24 +127,21 @@ fn away(snapshot: &Snapshot, exposed: &str) -> Option<CallError> {
 /// tools may be new there. Tells whether anything was asked.
 async fn refresh(hub: &Hub, snapshot: &Snapshot, exposed: &str) -> bool {
     // At the start, backends may still be on their way to their first list.
-    if !hub.is_ready() {
+    let started = hub.is_ready();
+    if !started {
         hub.ready().await;
-        return true;
     }
     let known = |ns: &str| snapshot.namespaces.contains_key(ns);
     let Some((namespace, _)) = name::split(exposed, known) else {
-        return false;
+        return !started;
     };
-    let listings = snapshot
-        .in_namespace(&namespace)
-        .filter(|cell| cell.usable() && cell.may_relist())
-        .map(|cell| {
-            let mut listed = cell.listed.subscribe();
-            cell.relist.notify_one();
-            async move { listed.changed().await }
-        });
-    let listings: Vec<_> = listings.collect();
-    let asked = !listings.is_empty();
-    let _ = tokio::time::timeout(REFRESH_WAIT, futures::future::join_all(listings)).await;
+    // Those that sleep are started for it, which takes longer than a question.
+    let asleep = snapshot.in_namespace(&namespace).any(|c| c.unlisted());
+    let wait = if asleep { START_WAIT } else { REFRESH_WAIT };
+    let worth = |cell: &&Arc<Cell>| cell.unlisted() || (started && cell.usable());
+    let listings = snapshot.in_namespace(&namespace).filter(worth);
+    let listings: Vec<_> = listings.filter_map(Cell::refresh).collect();
+    let asked = !started || !listings.is_empty();
+    let _ = tokio::time::timeout(wait, futures::future::join_all(listings)).await;
     asked
 }
