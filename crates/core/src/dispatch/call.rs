@@ -43,7 +43,7 @@ pub(super) async fn call(
         refreshed = true;
         snapshot = hub.snapshot.load_full();
     }
-    if let Some(error) = away(&snapshot, &exposed) {
+    if let Some(error) = away(hub, &snapshot, &exposed) {
         return Err(error);
     }
     let what = match kind {
@@ -113,33 +113,40 @@ async fn forward(
 
 /// The failure of a call into a namespace whose backends are all away: nobody can say that the
 /// name is unknown, and the model should know what is really wrong.
-fn away(snapshot: &Snapshot, exposed: &str) -> Option<CallError> {
-    let (namespace, _) = name::split(exposed, |ns| snapshot.namespaces.contains_key(ns))?;
-    let mut backends = snapshot
-        .in_namespace(&namespace)
-        .filter(|c| c.service.is_some());
-    let first = backends.next()?;
-    let any_there = first.usable() || backends.any(|c| c.usable());
-    (!any_there).then(|| CallError::new(Reason::ConnectFailed, Sent::No).on(&first.meta.name))
+fn away(hub: &Hub, snapshot: &Snapshot, exposed: &str) -> Option<CallError> {
+    let backends = addressed(hub, snapshot, exposed);
+    let any_there = backends.iter().any(|c| c.usable());
+    let first = backends.first().filter(|_| !any_there)?;
+    Some(CallError::new(Reason::ConnectFailed, Sent::No).on(&first.meta.name))
 }
 
-/// Asks the backends of the name's namespace to list again, and waits for the next snapshot:
-/// tools may be new there. Tells whether anything was asked.
+/// The backends that a name is for: those of its namespace, or all without namespaces.
+fn addressed<'a>(hub: &Hub, snapshot: &'a Snapshot, exposed: &str) -> Vec<&'a Arc<Cell>> {
+    let known = |ns: &str| snapshot.namespaces.contains_key(ns);
+    let namespace = name::split(exposed, known).map(|(namespace, _)| namespace);
+    let mut backends: Vec<_> = snapshot.cells.iter().collect();
+    backends.retain(|cell| {
+        let shared = !hub.settings.namespaces;
+        let named = namespace.is_some() && cell.meta.namespace == namespace;
+        (shared || named) && cell.service.is_some()
+    });
+    backends
+}
+
+/// Asks the backends that a name is for to list again, and waits for the next snapshot: tools may
+/// be new there. Tells whether anything was asked.
 async fn refresh(hub: &Hub, snapshot: &Snapshot, exposed: &str) -> bool {
     // At the start, backends may still be on their way to their first list.
     let started = hub.is_ready();
     if !started {
         hub.ready().await;
     }
-    let known = |ns: &str| snapshot.namespaces.contains_key(ns);
-    let Some((namespace, _)) = name::split(exposed, known) else {
-        return !started;
-    };
+    let backends = addressed(hub, snapshot, exposed);
     // Those that sleep are started for it, which takes longer than a question.
-    let asleep = snapshot.in_namespace(&namespace).any(|c| c.unlisted());
+    let asleep = backends.iter().any(|c| c.unlisted());
     let wait = if asleep { START_WAIT } else { REFRESH_WAIT };
     let worth = |cell: &&Arc<Cell>| cell.unlisted() || (started && cell.usable());
-    let listings = snapshot.in_namespace(&namespace).filter(worth);
+    let listings = backends.into_iter().filter(worth);
     let listings: Vec<_> = listings.filter_map(Cell::refresh).collect();
     let asked = !started || !listings.is_empty();
     let _ = tokio::time::timeout(wait, futures::future::join_all(listings)).await;

@@ -54,6 +54,24 @@ async fn a_new_tool_is_found_by_one_refresh() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_namespaces_a_new_tool_is_found_and_absence_is_told_too() {
+    let (mock, backend) = Mock::backend("a", &["t"]);
+    let router = router(Router::builder().namespaces(false).backend(backend));
+    router.ready().await;
+    mock.list(ItemKind::Tool, &[&["t", "new"]]);
+    let call = |name| try_ask(&router, Method::ToolsCall, json!({ "name": name }));
+    call("new").await.unwrap();
+    assert_eq!(mock.calls(), [json!({ "name": "new" })]);
+    mock.lose();
+    tokio::time::sleep(std::time::Duration::from_secs(400)).await;
+    let error = call("new").await.unwrap_err();
+    assert_eq!(
+        (error.reason, error.sent),
+        (Reason::ConnectFailed, Sent::No)
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn r18_a_hanging_backend_changes_nothing_for_the_others() {
     let (hanging, events) = Mock::new(&["t"]);
     let hangs = hanging
