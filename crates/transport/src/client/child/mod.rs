@@ -33,7 +33,7 @@ use crate::client::dialect::Answer;
 use crate::client::events::Events;
 use crate::client::info::listen_params;
 use crate::client::link::{Link, Standing};
-use crate::client::probe::failure;
+use crate::client::probe::found;
 use conn::Peer;
 use life::Life;
 use opening::Opening;
@@ -95,10 +95,10 @@ fn prober(link: Arc<Link<Peer>>) -> Prober {
             match link.standing() {
                 Standing::Asleep => Ok(Pulse::Asleep),
                 Standing::Connecting => Ok(Pulse::Unknown),
-                Standing::Down(error) => Err(failure(&error)),
+                Standing::Down(error) => found(&error),
                 Standing::Up(peer) => match peer.ping().await {
                     Ok(()) => Ok(Pulse::Well),
-                    Err(error) => Err(failure(&error)),
+                    Err(error) => found(&error),
                 },
             }
         }

@@ -89,7 +89,14 @@ impl Peer {
             Some(404 | 405) => Err(failed.error),
             // Something is there. What it says of calls, it says to calls.
             Some(_) => Ok(()),
-            None if failed.error.reason == Reason::BackendLost => Ok(()),
+            // Nor is it lost because we have no connection for it.
+            None if matches!(
+                failed.error.reason,
+                Reason::BackendLost | Reason::Overloaded
+            ) =>
+            {
+                Ok(())
+            }
             None => Err(failed.error),
         }
     }

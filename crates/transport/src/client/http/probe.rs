@@ -18,7 +18,7 @@ use super::edge::Edge;
 use super::messages::read_all;
 use super::url;
 use crate::client::link::Standing;
-use crate::client::probe::failure;
+use crate::client::probe::found;
 use crate::client::rope::Rope;
 
 /// A server that said it has no health page is believed for so long.
@@ -115,7 +115,10 @@ impl Asking {
         status: Result<StatusCode, CallError>,
         named: bool,
     ) -> Result<Pulse, ProbeFailure> {
-        let status = status.map_err(|error| failure(&error))?;
+        let status = match status {
+            Ok(status) => status,
+            Err(error) => return found(&error),
+        };
         if status.is_success() {
             if matches!(self.edge.link.standing(), Standing::Down(_)) {
                 // It is back: no need to wait for the next attempt.
@@ -154,18 +157,21 @@ impl Asking {
     /// A `ping` or `server/discover`.
     async fn ask_mcp(&self) -> Result<Pulse, ProbeFailure> {
         // Makes the connection, if there is none and no attempt failed a moment ago.
-        let peer = self.edge.link.peer().await.map_err(|e| failure(&e))?;
-        let Err(failed) = peer.ask(&self.edge).await else {
+        let asked = match self.edge.link.peer().await {
+            Ok(peer) => peer.ask(&self.edge).await,
+            Err(error) => return found(&error),
+        };
+        let Err(failed) = asked else {
             return Ok(Pulse::Well);
         };
         match failed.status {
-            None => Err(failure(&failed.error)),
+            None => found(&failed.error),
             Some(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) => {
                 // Something else may have taken its place.
                 self.edge.link.wake();
-                Err(failure(&failed.error))
+                found(&failed.error)
             }
-            Some(status) if status.is_server_error() => Err(failure(&failed.error)),
+            Some(status) if status.is_server_error() => found(&failed.error),
             // Somebody is there. What he says of calls, he says to calls.
             Some(_) => Ok(Pulse::Well),
         }
