@@ -124,6 +124,9 @@ async fn r14_every_item_of_every_backend_page_comes_once_on_any_replica() {
     let replicas = [Router::start(&file).await, Router::start(&file).await];
     for router in &replicas {
         router.until_ready().await;
+        for (name, _) in &backends {
+            until_healthy(router, name).await;
+        }
     }
     let clients = replicas.each_ref().map(Router::modern);
     for (list, (wanted, own)) in LISTS.into_iter().zip([(31, 3), (9, 0), (9, 0), (1, 0)]) {
