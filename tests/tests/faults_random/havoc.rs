@@ -11,6 +11,8 @@ use super::scene::Scene;
 /// Does something to a backend every few milliseconds, for ever.
 pub(crate) async fn wreak(scene: &Scene, seed: u64) {
     let mut random = Rng::with_seed(seed);
+    // Each costs a wait that is twice as long as the one before.
+    let mut kills = 4;
     loop {
         tokio::time::sleep(Duration::from_millis(random.u64(2..12))).await;
         let backend = &scene.odd[random.usize(..scene.odd.len())];
@@ -24,7 +26,10 @@ pub(crate) async fn wreak(scene: &Scene, seed: u64) {
             }
             4 | 5 => backend.add_tool(&format!("t{}", random.u8(..4))),
             6 => backend.remove_tool(&format!("t{}", random.u8(..4))),
-            7 if random.u8(..3) == 0 => kill(scene),
+            7 if kills > 0 && random.u8(..8) == 0 => {
+                kills -= 1;
+                kill(scene);
+            }
             8..20 => backend.clear_faults(),
             _ => spoil(backend, &mut random),
         }
