@@ -76,7 +76,7 @@ mod tests {
         clone.visit(&b);
         trail.again();
         assert_eq!(trail.last(), (Some(b), 3));
-        assert_eq!(trail.earlier(), [a.clone()]);
+        assert_eq!(trail.earlier(), std::slice::from_ref(&a));
         let none = Trail::default();
         none.visit(&a);
         assert_eq!(none.last(), (None, 0));
