@@ -209,6 +209,11 @@ fn base(configured: &HeaderMap) -> HeaderMap {
 
 /// What a request that got no response proves.
 fn failure(error: legacy::Error) -> CallError {
+    if error.is_connect() && causes(&error).any(is_our_own_want) {
+        return CallError::new(Reason::Overloaded, Sent::No)
+            .detail("the router has no sockets left")
+            .because(error);
+    }
     if error.is_connect() {
         let detail = kind(&error);
         return CallError::new(Reason::ConnectFailed, Sent::No)
@@ -227,6 +232,23 @@ fn failure(error: legacy::Error) -> CallError {
         _ => CallError::new(Reason::BackendLost, Sent::Unknown),
     };
     failed.because(error)
+}
+
+/// Whether a connection was not even tried, for want of descriptors, ports or memory here. Taken
+/// for the backend's failure, our own full house would open its circuit (F44).
+fn is_our_own_want(cause: &(dyn Error + 'static)) -> bool {
+    let io = cause.downcast_ref::<io::Error>();
+    let code = io.and_then(io::Error::raw_os_error);
+    code.is_some_and(|code| {
+        [
+            libc::EMFILE,
+            libc::ENFILE,
+            libc::ENOBUFS,
+            libc::ENOMEM,
+            libc::EADDRNOTAVAIL,
+        ]
+        .contains(&code)
+    })
 }
 
 /// What a body that broke off proves.
