@@ -79,14 +79,14 @@ async fn until_tried(client: &ModernClient) -> Value {
 #[tokio::test]
 async fn i8_an_open_circuit_lets_nothing_through_and_reopens_at_one_failure() {
     let (fixture, router) =
-        start("failure_threshold: 3, timeout_seconds: 3, half_open_attempts: 2").await;
+        start("failure_threshold: 3, timeout_seconds: 5, half_open_attempts: 2").await;
     let client = router.modern();
     let opened = open(&fixture, &router).await;
     let reached = fixture.log().count(CALL);
     let refused = join_all((0..20).map(|_| call(&client))).await;
     // Had that taken longer than the circuit is open, it would say nothing.
     assert!(
-        opened.elapsed() < Duration::from_secs(3),
+        opened.elapsed() < Duration::from_secs(5),
         "{:?}",
         opened.elapsed()
     );
@@ -98,7 +98,7 @@ async fn i8_an_open_circuit_lets_nothing_through_and_reopens_at_one_failure() {
             (&json!("no"), &json!(true))
         );
         let next = failure["retry_after_ms"].as_u64().unwrap_or(0);
-        assert!((1..=3000).contains(&next), "{answer}");
+        assert!((1..=5000).contains(&next), "{answer}");
         assert!(text(answer).contains("next trial in"), "{answer}");
     }
     assert_eq!(fixture.log().count(CALL), reached);
@@ -108,7 +108,7 @@ async fn i8_an_open_circuit_lets_nothing_through_and_reopens_at_one_failure() {
     let answer = until_tried(&client).await;
     assert_eq!(reason(&answer), Some("backend_status"), "{answer}");
     assert!(
-        opened.elapsed() >= Duration::from_millis(2900),
+        opened.elapsed() >= Duration::from_millis(4900),
         "{:?}",
         opened.elapsed()
     );
@@ -120,7 +120,7 @@ async fn i8_an_open_circuit_lets_nothing_through_and_reopens_at_one_failure() {
     let answer = until_tried(&client).await;
     assert_eq!(text(&answer), "well", "{answer}");
     assert!(
-        again.elapsed() >= Duration::from_millis(2800),
+        again.elapsed() >= Duration::from_millis(4800),
         "{:?}",
         again.elapsed()
     );

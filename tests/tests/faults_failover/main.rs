@@ -4,6 +4,7 @@
 mod asked_to_wait;
 mod matrix;
 mod processes;
+mod refused_here;
 
 use std::time::{Duration, Instant};
 
