@@ -4,9 +4,8 @@ use futures::StreamExt;
 use mcp_router_config::{BackendConfig, Config};
 use mcp_router_core::Backend;
 use mcp_router_health::ProbeParams;
-use mcp_router_layers::{Balance, Balanced, Endpoint, Replica};
+use mcp_router_layers::{Balance, Balanced, Breaker, Endpoint, Replica, Timeout};
 use mcp_router_service::{EventStream, McpService, Prober};
-use mcp_router_transport::client::Closer;
 use tower::BoxError;
 
 use super::edge::{self, Edge};
@@ -28,27 +27,16 @@ pub(super) fn configured(backend: &BackendConfig, config: &Config) -> Result<Bac
     if !backend.auto_start {
         return Ok(described(Backend::disabled(backend.name.clone())));
     }
-    let params = StackParams::of(backend, config);
     let edges = edge::connect(backend, config)?;
     let watched: Vec<_> = edges.iter().map(Watched::of).collect();
-    let Joined {
-        service,
-        events,
-        close,
-    } = join(backend, params, edges)?;
     let endpoints = watched.iter().map(|place| place.endpoint.clone()).collect();
-    let built = Backend::new(backend.name.clone(), stack::backend(params, service));
-    let built = built.endpoints(endpoints);
+    let stacked = stacked(backend, StackParams::of(backend, config), edges)?;
     let built = watched
         .into_iter()
-        .fold(built.on_close(close), |built, place| {
-            let probe = backend.probe.clone();
-            place.by(built, probe)
+        .fold(stacked.endpoints(endpoints), |built, place| {
+            place.by(built, backend.probe.clone())
         });
-    Ok(described(match events {
-        Some(events) => built.events(events),
-        None => built,
-    }))
+    Ok(described(built))
 }
 
 /// A backend inside this program, in the layers that others have.
@@ -86,44 +74,35 @@ impl Watched {
     }
 }
 
-/// The endpoints of a backend as one.
-struct Joined {
-    service: McpService,
-    events: Option<EventStream>,
-    close: Closer,
-}
-
-fn join(
+/// The endpoints of a backend as one, in the layers of the backend.
+fn stacked(
     backend: &BackendConfig,
     params: StackParams,
     mut edges: Vec<Edge>,
-) -> Result<Joined, BoxError> {
+) -> Result<Backend, BoxError> {
+    let name = backend.name.clone();
     if edges.len() > 1 {
-        let replicas = edges
-            .into_iter()
-            .map(|edge| replica(params, edge))
-            .collect();
+        let replicas = edges.into_iter().map(|edge| replica(params, edge));
         let Balanced {
             service,
             events,
             close,
-        } = Balance::over(&backend.name, params.balance, replicas);
-        return Ok(Joined {
-            service: McpService::new(service),
-            events,
-            close,
+        } = Balance::over(&name, params.balance, replicas.collect());
+        let built = Backend::new(name, stack::backend(params, service)).on_close(close);
+        return Ok(match events {
+            Some(events) => built.events(events),
+            None => built,
         });
     }
     // With nothing to choose from, a balance would only cost.
     let edge = edges.pop().ok_or("it has no endpoint")?;
-    Ok(Joined {
-        service: stack::endpoint(params, &edge.endpoint, edge.service),
-        events: Some(told(edge.endpoint, edge.events)),
-        close: edge.close,
-    })
+    let service = stack::endpoint(params, &edge.endpoint, edge.service);
+    let built = Backend::new(name, stack::backend(params, service));
+    let built = built.on_close(edge.close);
+    Ok(built.events(told(edge.endpoint, edge.events)))
 }
 
-fn replica(params: StackParams, edge: Edge) -> Replica<McpService> {
+fn replica(params: StackParams, edge: Edge) -> Replica<Breaker<Timeout<McpService>>> {
     let service = stack::endpoint(params, &edge.endpoint, edge.service);
     Replica::new(service, edge.endpoint)
         .events(edge.events)

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use mcp_router_config::{BackendConfig, Config, EndpointConfig, Limits};
 use mcp_router_layers::{
-    BalanceParams, BreakerLayer, DrainLayer, Endpoint, LimitLayer, LimitParams, RetryLayer,
-    RetryParams, TimeoutLayer, TraceLayer,
+    BalanceParams, Breaker, BreakerLayer, DrainLayer, Endpoint, Limit, LimitLayer, LimitParams,
+    Retry, RetryLayer, RetryParams, Timeout, TimeoutLayer, TraceLayer,
 };
-use mcp_router_service::McpService;
-use tower::ServiceBuilder;
+use mcp_router_service::{CallError, McpRequest, McpResponse, McpService};
+use tower::{Service, ServiceBuilder};
 
 /// What the layers of one backend obey.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,25 +75,31 @@ fn retry(config: &Config, attempt: Duration) -> RetryParams {
     }
 }
 
-/// What every call to a backend passes. (The router itself names the backend in failures.)
-pub(super) fn backend(params: StackParams, endpoints: McpService) -> McpService {
-    let stack = ServiceBuilder::new()
+/// What every call to a backend passes. (The router itself names the
+/// backend in failures.) Not boxed: the router does that.
+pub(super) fn backend<S>(params: StackParams, endpoints: S) -> Limit<Retry<S>>
+where
+    S: Service<McpRequest, Response = McpResponse, Error = CallError> + Clone,
+{
+    ServiceBuilder::new()
         // Outside the timeout: waiting for a turn is not the backend's slowness.
         .layer(LimitLayer::new(params.limit))
         // Inside the limit: a call that waits for its next attempt still is one of the backend's.
         .layer(RetryLayer::new(params.retry))
-        .service(endpoints);
-    McpService::new(stack)
+        .service(endpoints)
 }
 
-/// What every attempt at one endpoint passes.
-pub(super) fn endpoint(params: StackParams, endpoint: &Endpoint, edge: McpService) -> McpService {
-    let stack = ServiceBuilder::new()
+/// What every attempt at one endpoint passes. Not boxed either.
+pub(super) fn endpoint(
+    params: StackParams,
+    endpoint: &Endpoint,
+    edge: McpService,
+) -> Breaker<Timeout<McpService>> {
+    ServiceBuilder::new()
         // Outside the timeout, so that a slow endpoint counts as a failing one.
         .layer(BreakerLayer::new(endpoint.clone()))
         .layer(TimeoutLayer::new(params.attempt))
-        .service(edge);
-    McpService::new(stack)
+        .service(edge)
 }
 
 /// What every request of a client passes, whichever edge it came in by.
