@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use mcp_router_tests::fixture::{Era, Fixture};
+use mcp_router_tests::fixture::{Era, Fixture, FixtureBuilder};
 use mcp_router_tests::harness::{Fate, Router, Seen, config, until};
 use serde_json::json;
 
@@ -108,47 +108,49 @@ fn asks(router: &Router, port: u16) -> Vec<Option<u64>> {
 
 #[tokio::test]
 async fn f07_a_stream_of_changes_that_is_lost_is_opened_again_and_what_was_missed_is_told() {
-    for (kind, builder) in [
-        ("modern", Fixture::builder().era(Era::Modern)),
-        ("legacy", Fixture::builder().era(Era::Legacy)),
-        ("sse", Fixture::builder().http_sse()),
-    ] {
-        let fixture = builder.spawn().await;
-        let router = Router::start(&config([("a", fixture.url())])).await;
-        router.until_healthy("a").await;
-        let client = router.modern();
-        let mut changes = client.listen().await;
-        let first = changes.events.message().await;
-        assert_eq!(first["method"], "notifications/subscriptions/acknowledged");
-        // A peer that is silent because there is no way to it any more says nothing by itself:
-        // after 15 s TCP asks, and asks three times more within the minute.
-        until("a connection to the backend is watched", async || {
-            let asks = asks(&router, fixture.addr().port());
-            !asks.is_empty() && asks.iter().all(|ask| ask.is_some_and(|s| s <= 15))
-        })
-        .await;
+    tokio::join!(
+        misses_nothing("modern", Fixture::builder().era(Era::Modern)),
+        misses_nothing("legacy", Fixture::builder().era(Era::Legacy)),
+        misses_nothing("sse", Fixture::builder().http_sse()),
+    );
+}
 
-        fixture.go_down().await;
-        router.until_down("a").await;
-        // Nobody listens to this change.
-        fixture.add_tool("missed");
-        fixture.go_up().await;
-        loop {
-            let message = changes.events.message().await;
-            if message["method"] == "notifications/tools/list_changed" {
-                break;
-            }
+async fn misses_nothing(kind: &str, builder: FixtureBuilder) {
+    let fixture = builder.spawn().await;
+    let router = Router::start(&config([("a", fixture.url())])).await;
+    router.until_healthy("a").await;
+    let client = router.modern();
+    let mut changes = client.listen().await;
+    let first = changes.events.message().await;
+    assert_eq!(first["method"], "notifications/subscriptions/acknowledged");
+    // A peer that is silent because there is no way to it any more says nothing by itself:
+    // after 15 s TCP asks, and asks three times more within the minute.
+    until("a connection to the backend is watched", async || {
+        let asks = asks(&router, fixture.addr().port());
+        !asks.is_empty() && asks.iter().all(|ask| ask.is_some_and(|s| s <= 15))
+    })
+    .await;
+
+    fixture.go_down().await;
+    router.until_down("a").await;
+    // Nobody listens to this change.
+    fixture.add_tool("missed");
+    fixture.go_up().await;
+    loop {
+        let message = changes.events.message().await;
+        if message["method"] == "notifications/tools/list_changed" {
+            break;
         }
-        let tools = client.request("tools/list", json!({})).await;
-        assert!(tools.to_string().contains("a.missed"), "{kind}: {tools}");
-        // The stream is there again, and carries the next change.
-        until("the next change is told", async || {
-            fixture.add_tool(&format!("later-{}", fastrand::u64(..)));
-            let next = changes.events.message();
-            tokio::time::timeout(Duration::from_secs(2), next)
-                .await
-                .is_ok()
-        })
-        .await;
     }
+    let tools = client.request("tools/list", json!({})).await;
+    assert!(tools.to_string().contains("a.missed"), "{kind}: {tools}");
+    // The stream is there again, and carries the next change.
+    until("the next change is told", async || {
+        fixture.add_tool(&format!("later-{}", fastrand::u64(..)));
+        let next = changes.events.message();
+        tokio::time::timeout(Duration::from_secs(2), next)
+            .await
+            .is_ok()
+    })
+    .await;
 }

@@ -122,21 +122,6 @@ async fn moves_when_safe(safety: &str, era: Era) {
     }
 }
 
-#[tokio::test]
-async fn f19_f21_f22_f23_a_strict_call_moves_only_when_it_was_not_sent() {
-    moves_when_safe("strict", Era::Modern).await;
-}
-
-#[tokio::test]
-async fn f19_f21_f22_f23_a_standard_call_moves_when_it_is_safe_or_was_refused() {
-    moves_when_safe("standard", Era::Legacy).await;
-}
-
-#[tokio::test]
-async fn f19_f21_f22_f23_a_trusting_call_moves_whatever_happened() {
-    moves_when_safe("trusting", Era::Dual).await;
-}
-
 /// Alone, a backend is asked again when that is safe, after the time that it asked for.
 async fn repeats_when_safe(safety: &str, era: Era) {
     let only = fixture("only", era).await;
@@ -177,17 +162,25 @@ async fn repeats_when_safe(safety: &str, era: Era) {
     }
 }
 
-#[tokio::test]
-async fn f19_f21_f22_f23_a_strict_call_is_not_made_again_once_it_was_sent() {
-    repeats_when_safe("strict", Era::Legacy).await;
+/// Both, side by side: most of their time is waiting.
+async fn moves_and_repeats_when_safe(safety: &str, moving: Era, repeating: Era) {
+    tokio::join!(
+        moves_when_safe(safety, moving),
+        repeats_when_safe(safety, repeating)
+    );
 }
 
 #[tokio::test]
-async fn f19_f21_f22_f23_a_standard_call_is_made_again_when_it_is_safe_or_was_refused() {
-    repeats_when_safe("standard", Era::Modern).await;
+async fn f19_f21_f22_f23_a_strict_call_moves_and_is_repeated_only_when_it_was_not_sent() {
+    moves_and_repeats_when_safe("strict", Era::Modern, Era::Legacy).await;
 }
 
 #[tokio::test]
-async fn f19_f21_f22_f23_a_trusting_call_is_made_again_whatever_happened() {
-    repeats_when_safe("trusting", Era::Dual).await;
+async fn f19_f21_f22_f23_a_standard_call_moves_and_is_repeated_when_safe_or_refused() {
+    moves_and_repeats_when_safe("standard", Era::Legacy, Era::Modern).await;
+}
+
+#[tokio::test]
+async fn f19_f21_f22_f23_a_trusting_call_moves_and_is_repeated_whatever_happened() {
+    moves_and_repeats_when_safe("trusting", Era::Dual, Era::Dual).await;
 }
