@@ -113,8 +113,22 @@ fn what_contradicts_itself_is_refused() {
 }
 
 #[test]
+fn a_fallback_that_is_never_asked_is_a_warning() {
+    let text = "backends: [{ name: a, namespace: a, url: 'http://h', routes: [{ pattern: 'x', fallback_to: a }, { pattern: 'y', fallback_to: b }, { pattern: 'z', fallback_to: c }] }, { name: b, command: b, auto_start: false }, { name: c, command: c }]";
+    let warnings = load_text(text).unwrap().warnings;
+    let messages: Vec<&str> = warnings.iter().map(|w| w.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "backends[0].routes[0].fallback_to: `a` is the backend itself",
+            "backends[0].routes[1].fallback_to: `b` has `auto_start: false`, so it is never asked",
+        ]
+    );
+}
+
+#[test]
 fn a_route_with_a_fallback_is_a_fallback() {
-    let text = "backends: [{ name: a, namespace: a, url: 'http://h', routes: [{ pattern: 'x', fallback_to: a }, { pattern: 'y' }, { pattern: 'z', strategy: path }] }]";
+    let text = "backends: [{ name: a, namespace: a, url: 'http://h', routes: [{ pattern: 'x', fallback_to: b }, { pattern: 'y' }, { pattern: 'z', strategy: path }] }, { name: b, command: b }]";
     let config = load_text(text).unwrap().config;
     let strategies: Vec<_> = config.backends[0]
         .routes

@@ -28,6 +28,7 @@ pub(super) fn backends(
     entries.extend(hosted("mcpServers", mcp_servers.unwrap_or_default(), site));
     entries.extend(hosted("servers", servers.unwrap_or_default(), site));
     unique(&entries, site);
+    idle_fallbacks(&entries, site);
     let names: HashSet<String> = entries.iter().filter_map(|e| e.raw.name.clone()).collect();
     let build = |entry| backend::backend(entry, &names, site);
     entries.into_iter().filter_map(build).collect()
@@ -122,6 +123,30 @@ fn unique(entries: &[Entry], site: &mut Site<'_>) {
             site.notes.complain(complaint);
         } else {
             seen.insert(name, at(entry));
+        }
+    }
+}
+
+/// A fallback that is never asked looks like safety and is none.
+fn idle_fallbacks(entries: &[Entry], site: &mut Site<'_>) {
+    let off = entries.iter().filter(|e| e.raw.auto_start == Some(false));
+    let off: HashSet<&str> = off.filter_map(|e| e.raw.name.as_deref()).collect();
+    for entry in entries {
+        let routes = entry.raw.routes.iter().flatten().enumerate();
+        for (at, route) in routes {
+            let Some(next) = route.as_ref().and_then(|r| r.fallback_to.as_deref()) else {
+                continue;
+            };
+            let problem = if entry.raw.name.as_deref() == Some(next) {
+                "is the backend itself"
+            } else if off.contains(next) {
+                "has `auto_start: false`, so it is never asked"
+            } else {
+                continue;
+            };
+            let path = entry.path.key("routes").item(at).key("fallback_to");
+            let message = format!("{path}: {} {problem}", quote(next));
+            site.notes.warn(message, site.places.place(&path));
         }
     }
 }
