@@ -1,5 +1,5 @@
-//! What the router costs: requests per second, added latency, CPU and memory, and what one bad
-//! backend costs the good ones.
+//! What the router costs: requests per second, added latency, CPU and memory; what bad backends
+//! cost the good ones; what too many callers cost those who are served; what the layers cost.
 //!
 //! Backend, router and load generator are processes of their own, as they are in life; what is
 //! measured in one process measures its scheduler. Where `taskset` is found and there are two
@@ -9,6 +9,7 @@
 
 mod cost;
 mod isolation;
+mod layers;
 mod load;
 mod machine;
 mod overload;
@@ -37,15 +38,17 @@ pub struct Command {
 enum Mode {
     /// What the router costs per request (the default)
     Cost,
-    /// What three bad backends of fifty cost the others
+    /// What bad backends cost the others: three bad ones of fifty, one that hangs at full load
     Isolation,
-    /// What is served when far too many call
+    /// What is served, refused and held in memory when five and ten times too much is asked
     Overload,
     /// What clients that never finish a request cost the others
     Slow,
+    /// What the layers around a backend cost per call, in instructions
+    Layers,
     /// Generates load and prints its figures as JSON
     #[command(hide = true)]
-    Load(load::Load),
+    Load(load::LoadCommand),
     /// Serves as the backend
     #[command(hide = true)]
     Fixture(FixtureCommand),
@@ -71,6 +74,15 @@ impl Options {
     fn time(&self) -> Duration {
         Duration::from_secs_f64(self.seconds)
     }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.time().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether this scenario was asked for.
+    fn wants(&self, name: &str) -> bool {
+        name.contains(&self.only)
+    }
 }
 
 impl Command {
@@ -83,7 +95,7 @@ impl Command {
         match self.mode {
             Some(Mode::Fixture(fixture)) => return fixture.run(),
             Some(Mode::Load(load)) => return load.run(),
-            Some(Mode::Cost | Mode::Isolation | Mode::Overload | Mode::Slow) | None => {}
+            _ => {}
         }
         if cfg!(debug_assertions) {
             table::print("Not a release build: these figures say nothing.");
@@ -99,6 +111,7 @@ impl Command {
                 Some(Mode::Isolation) => isolation::run(&self.options).await,
                 Some(Mode::Overload) => overload::run(&self.options).await,
                 Some(Mode::Slow) => slow::run(&self.options).await,
+                Some(Mode::Layers) => layers::run(&self.options).await,
                 _ => cost::run(&self.options).await,
             }
         })

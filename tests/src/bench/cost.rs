@@ -97,7 +97,7 @@ pub(super) async fn run(options: &Options) -> ExitCode {
     for era in [Era::Legacy, Era::Modern] {
         for scenario in &SCENARIOS {
             let name = format!("{} {}", label(era), scenario.name);
-            if !name.contains(&options.only) {
+            if !options.wants(&name) {
                 continue;
             }
             let taken = measure(scenario, era, &backends, nginx.as_ref(), options).await;
@@ -152,19 +152,15 @@ async fn measure(
     // A router of its own for each row, so that the peak is that row's.
     let router = start_router(&config, scenario.log).await;
     router.until_ready().await;
-    let load = |addr: SocketAddr, prefix: &str| Load {
-        addr,
-        era,
-        tool: scenario
-            .tool
-            .iter()
-            .map(|tool| format!("{prefix}{tool}"))
-            .collect(),
-        sleep_ms: 0,
-        payload: scenario.payload,
-        connections: scenario.connections,
-        warm_ms: 500,
-        run_ms: u64::try_from(options.time().as_millis()).unwrap_or(u64::MAX),
+    let load = |addr: SocketAddr, prefix: &str| {
+        let tools = scenario.tool.iter();
+        Load {
+            era,
+            payload: scenario.payload,
+            connections: scenario.connections,
+            run_ms: options.millis(),
+            ..Load::new(addr, tools.map(|tool| format!("{prefix}{tool}")).collect())
+        }
     };
     let mut row = Row::default();
     for _ in 0..options.rounds {
@@ -185,9 +181,8 @@ fn middle(samples: &[Sample], figure: impl Fn(&Sample) -> f64) -> f64 {
     median(samples.iter().map(figure).collect())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of requests are small")]
 fn rate(sample: &Sample) -> f64 {
-    sample.load.requests as f64 / sample.load.seconds
+    sample.load.goodput()
 }
 
 impl Row {

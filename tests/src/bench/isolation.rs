@@ -1,179 +1,24 @@
-//! What one backend that never answers, one that refuses and one that sends garbage cost the
-//! forty-seven others.
+//! What bad backends cost the good ones.
+
+mod bad;
+mod hanging;
 
 use std::process::ExitCode;
-use std::time::Duration;
-
-use tokio::time::Instant;
 
 use super::Options;
-use super::load::Load;
-use super::process::{Backends, QUIET, Sample, sample, start_router};
-use super::table::{head, median, micros, print, row};
-use crate::fixture::Era;
-use crate::harness::{Router, config};
+use super::table::Verdicts;
 
-/// Backends that work.
-const HEALTHY: usize = 47;
-
-/// Until the healthy tools are listed and the router calls itself ready.
-const READY: Duration = Duration::from_secs(2);
-
-/// What the observation of `/ready` may add: its polling, and a busy machine.
-const OBSERVED: Duration = Duration::from_millis(100);
-
-/// With the bad ones, p99 may be so many times what it is without.
+/// With the bad ones, p99 of the good ones may be so many times what it is without.
 const RATIO: f64 = 1.25;
 
-/// One start of the router, with or without the bad three.
-struct Run {
-    listed: Duration,
-    ready: Duration,
-    sample: Sample,
-}
-
-/// Measures both in turn and prints a table with a verdict for each promise.
+/// Measures every scenario, with tables and a verdict for each promise.
 pub(super) async fn run(options: &Options) -> ExitCode {
-    let healthy = Backends::start(&["--count", &HEALTHY.to_string()]).await;
-    let hangs = Backends::start(&["--fault", "never-answer"]).await;
-    let refuses = Backends::start(&["--down"]).await;
-    let garbage = Backends::start(&["--garbage"]).await;
-    let names: Vec<_> = (0..HEALTHY).map(|i| format!("b{i}")).collect();
-    let good: Vec<_> = names.iter().zip(&healthy.urls).collect();
-    let without = config(good.clone());
-    let bad = ["hangs", "refuses", "garbage"].map(str::to_owned);
-    let bad_urls = [&hangs, &refuses, &garbage].map(|b| &b.urls[0]);
-    let with = config(good.into_iter().chain(bad.iter().zip(bad_urls)));
-
-    print(&format!(
-        "\n{HEALTHY} good backends with and without 3 bad ones; {} rounds of {} s\n",
-        options.rounds, options.seconds
-    ));
-    print(&head(&[
-        "run",
-        "healthy tools listed",
-        "/ready",
-        "req/s",
-        "p50",
-        "p99",
-        "errors",
-    ]));
-    let (mut clean, mut dirty) = (Vec::new(), Vec::new());
-    for _ in 0..options.rounds {
-        clean.push(measure("47 good", &without, options).await);
-        dirty.push(measure("47 good, 3 bad", &with, options).await);
+    let mut verdicts = Verdicts::default();
+    if options.wants("bad") {
+        bad::run(options, &mut verdicts).await;
     }
-    verdict(&clean, &dirty)
-}
-
-async fn measure(name: &str, config: &str, options: &Options) -> Run {
-    let start = Instant::now();
-    let router = start_router(config, QUIET).await;
-    let (listed, ready) = tokio::join!(until_listed(&router, start), async {
-        router.until_ready().await;
-        start.elapsed()
-    });
-    let load = Load {
-        addr: router.addr(),
-        era: Era::Modern,
-        tool: (0..HEALTHY).map(|i| format!("b{i}.echo")).collect(),
-        sleep_ms: 0,
-        payload: 2,
-        connections: 16,
-        warm_ms: 500,
-        run_ms: u64::try_from(options.time().as_millis()).unwrap_or(u64::MAX),
-    };
-    let sample = sample(&load, Some(router.pid())).await;
-    if let Some(error) = &sample.load.first_error {
-        print(&format!("error: {error}"));
+    if options.wants("hanging") {
+        hanging::run(options, &mut verdicts).await;
     }
-    #[expect(clippy::cast_precision_loss, reason = "counts of requests are small")]
-    let rate = sample.load.requests as f64 / sample.load.seconds;
-    print(&row(&[
-        name.to_owned(),
-        format!("{:.2} s", listed.as_secs_f64()),
-        format!("{:.2} s", ready.as_secs_f64()),
-        format!("{rate:.0}"),
-        micros(sample.load.p50_us),
-        micros(sample.load.p99_us),
-        sample.load.errors.to_string(),
-    ]));
-    Run {
-        listed,
-        ready,
-        sample,
-    }
-}
-
-/// How long after `start` every healthy backend's tool was in one list.
-async fn until_listed(router: &Router, start: Instant) -> Duration {
-    let client = router.modern();
-    loop {
-        let mut found = 0;
-        let mut params = serde_json::json!({});
-        loop {
-            let answer = client.request("tools/list", params).await;
-            let tools = answer["result"]["tools"].as_array().into_iter().flatten();
-            found += tools
-                .filter(|t| t["name"].as_str().is_some_and(|n| n.ends_with(".echo")))
-                .count();
-            match answer["result"]["nextCursor"].as_str() {
-                Some(cursor) => params = serde_json::json!({"cursor": cursor}),
-                None => break,
-            }
-        }
-        if found >= HEALTHY {
-            return start.elapsed();
-        }
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "only {found} of {HEALTHY} healthy tools are listed"
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-fn verdict(clean: &[Run], dirty: &[Run]) -> ExitCode {
-    let p99 = |runs: &[Run]| median(runs.iter().map(|r| r.sample.load.p99_us).collect());
-    let ratio = p99(dirty) / p99(clean).max(1.0);
-    let slowest = |time: fn(&Run) -> Duration| dirty.iter().map(time).max().unwrap_or_default();
-    let (listed, ready) = (slowest(|r| r.listed), slowest(|r| r.ready));
-    let errors: u64 = clean
-        .iter()
-        .chain(dirty)
-        .map(|r| r.sample.load.errors)
-        .sum();
-    let mut failed = false;
-    let mut judge = |pass: bool, text: String| {
-        failed |= !pass;
-        print(&format!("{}: {text}", if pass { "PASS" } else { "FAIL" }));
-    };
-    print("");
-    judge(
-        listed <= READY,
-        format!(
-            "healthy tools listed after {:.2} s (allowed: 2 s)",
-            listed.as_secs_f64()
-        ),
-    );
-    judge(
-        ready <= READY + OBSERVED,
-        format!(
-            "ready after {:.2} s (allowed: 2 s, and 0.1 s to see it)",
-            ready.as_secs_f64()
-        ),
-    );
-    judge(
-        ratio <= RATIO,
-        format!("p99 with the bad three is {ratio:.2} times p99 without (allowed: {RATIO})"),
-    );
-    judge(
-        errors == 0,
-        format!("{errors} calls of healthy tools failed"),
-    );
-    if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    }
+    verdicts.print()
 }

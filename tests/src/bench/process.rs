@@ -12,7 +12,6 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::load::{Figures, Load, STARTED};
 use super::machine;
-use crate::fixture::Era;
 use crate::harness::{Router, Usage, usage};
 
 /// Backends in a process of their own. They end with this value.
@@ -186,23 +185,9 @@ pub(super) async fn sample(load: &Load, pid: Option<u32>) -> Sample {
 }
 
 fn load_command(load: &Load) -> Command {
-    let era = if load.era == Era::Legacy {
-        "legacy"
-    } else {
-        "modern"
-    };
-    let mut command = own_program(&["load", "--era", era]);
-    command
-        .args(["--addr", &load.addr.to_string()])
-        .args(["--payload", &load.payload.to_string()])
-        .args(["--sleep-ms", &load.sleep_ms.to_string()])
-        .args(["--connections", &load.connections.to_string()])
-        .args(["--warm-ms", &load.warm_ms.to_string()])
-        .args(["--run-ms", &load.run_ms.to_string()])
-        .stdin(Stdio::null());
-    for tool in &load.tool {
-        command.args(["--tool", tool]);
-    }
+    let text = serde_json::to_string(load).expect("a load is JSON");
+    let mut command = own_program(&["load", &text]);
+    command.stdin(Stdio::null());
     command
 }
 

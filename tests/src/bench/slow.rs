@@ -19,7 +19,6 @@ use super::Options;
 use super::load::{Load, percentile};
 use super::process::{Backends, QUIET, sample, start_router};
 use super::table::{Verdicts, head, micros, print, row};
-use crate::fixture::Era;
 use crate::harness::{HttpClient, Router, config};
 
 /// Slow clients, if there are descriptors for them.
@@ -85,24 +84,17 @@ pub(super) async fn run(options: &Options) -> ExitCode {
 async fn measure(name: &str, router: &Router, options: &Options, time: Duration) -> f64 {
     let time = time.max(options.time());
     let load = Load {
-        addr: router.addr(),
-        era: Era::Modern,
-        tool: vec!["a.echo".to_owned()],
-        sleep_ms: 0,
-        payload: 2,
-        connections: 16,
         warm_ms: 1000,
         run_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+        ..Load::new(router.addr(), vec!["a.echo".to_owned()])
     };
     let sample = sample(&load, Some(router.pid())).await;
     if let Some(error) = &sample.load.first_error {
         print(&format!("error: {error}"));
     }
-    #[expect(clippy::cast_precision_loss, reason = "counts of requests are small")]
-    let rate = sample.load.requests as f64 / sample.load.seconds;
     print(&row(&[
         name.to_owned(),
-        format!("{rate:.0}"),
+        format!("{:.0}", sample.load.goodput()),
         micros(sample.load.p50_us),
         micros(sample.load.p99_us),
         sample.load.errors.to_string(),

@@ -1,0 +1,163 @@
+//! The router's own core is what cannot do more.
+//!
+//! Over HTTP/1.1 each connection has one request at a time, so five times too much means five
+//! times the clients that keep the router busy. They wait longer; what may not happen is that
+//! fewer of them are served because so many wait, or because others are refused.
+
+use super::{columns, judge_memory, lost, measure};
+use crate::bench::Options;
+use crate::bench::load::Load;
+use crate::bench::process::{Backends, QUIET, Sample, start_router};
+use crate::bench::table::Verdicts;
+use crate::bench::table::{median, print};
+use crate::harness::{Router, config};
+
+/// Connections that keep the router busy: more of them are not served faster.
+const SATURATED: usize = 64;
+
+/// What must be left of the best at 5 and at 10 times.
+const GOODPUT: [f64; 2] = [0.85, 0.70];
+
+/// What must be served 2 s after the rush.
+const RECOVERED: f64 = 0.9;
+
+/// Where the excess goes.
+struct Scenario {
+    name: &'static str,
+    backends: usize,
+    /// The end of the configuration file.
+    settings: &'static str,
+}
+
+/// What a caller waits after a refusal, milliseconds. The router asks for a second.
+const PAUSE_MS: u64 = 100;
+
+const SCENARIOS: [Scenario; 3] = [
+    Scenario {
+        name: "room for all",
+        backends: 4,
+        settings: "",
+    },
+    // 256 and a queue of 64: at 10 times half of the callers find no place.
+    Scenario {
+        name: "one backend",
+        backends: 1,
+        settings: "",
+    },
+    Scenario {
+        name: "room for 320",
+        backends: 4,
+        settings: "server: { limits: { max_in_flight: 320 } }\n",
+    },
+];
+
+/// The loads of one router.
+struct Round {
+    best: Sample,
+    five: Sample,
+    ten: Sample,
+    after: Sample,
+    rest: u64,
+}
+
+/// Measures and judges.
+pub(super) async fn run(options: &Options, verdicts: &mut Verdicts) {
+    let backends = Backends::start(&["--count", "4"]).await;
+    print(&format!(
+        "\nCPU-bound: small calls, {SATURATED} connections keep the router busy; {} rounds of {} s\n",
+        options.rounds, options.seconds
+    ));
+    print(&columns());
+    let mut all = Vec::new();
+    for scenario in &SCENARIOS {
+        let mut rounds = Vec::new();
+        for _ in 0..options.rounds {
+            rounds.push(round(scenario, &backends, options).await);
+        }
+        all.push((scenario, rounds));
+    }
+    for (scenario, rounds) in &all {
+        judge(scenario, rounds, verdicts);
+    }
+}
+
+async fn round(scenario: &Scenario, backends: &Backends, options: &Options) -> Round {
+    let names: Vec<_> = (0..scenario.backends).map(|i| format!("b{i}")).collect();
+    let config = config(names.iter().zip(&backends.urls)) + scenario.settings;
+    let router: Router = start_router(&config, QUIET).await;
+    router.until_ready().await;
+    let load = |times: usize| Load {
+        connections: times * SATURATED,
+        pause_ms: PAUSE_MS,
+        run_ms: options.millis(),
+        ..Load::new(
+            router.addr(),
+            names.iter().map(|name| format!("{name}.echo")).collect(),
+        )
+    };
+    let name = |what: &str| format!("{}, {what}", scenario.name);
+    let best = measure(&name("busy"), &load(1), &router).await;
+    let rest = router.usage().rss;
+    let five = measure(&name("5 times"), &load(5), &router).await;
+    let ten = measure(&name("10 times"), &load(10), &router).await;
+    let after = Load {
+        warm_ms: 2000,
+        ..load(1)
+    };
+    let after = measure(&name("2 s after"), &after, &router).await;
+    Round {
+        best,
+        five,
+        ten,
+        after,
+        rest,
+    }
+}
+
+fn judge(scenario: &Scenario, rounds: &[Round], verdicts: &mut Verdicts) {
+    let share = |of: fn(&Round) -> &Sample| {
+        let share = |r: &Round| of(r).load.goodput() / r.best.load.goodput();
+        median(rounds.iter().map(share).collect()) * 100.0
+    };
+    // What is served per second of its CPU: on a shared machine that says more.
+    let of_cpu = |of: fn(&Round) -> &Sample| {
+        let share = |r: &Round| r.best.cpu_us / of(r).cpu_us.max(1e-9);
+        median(rounds.iter().map(share).collect()) * 100.0
+    };
+    let (five, ten) = (share(|r| &r.five), share(|r| &r.ten));
+    verdicts.judge(
+        five >= 100.0 * GOODPUT[0] && ten >= 100.0 * GOODPUT[1],
+        format!(
+            "{}: {five:.1} % of its best at 5 times (allowed: 85 %), {ten:.1} % at 10 times (70 %); \
+             per second of CPU {:.1} % and {:.1} %",
+            scenario.name,
+            of_cpu(|r| &r.five),
+            of_cpu(|r| &r.ten)
+        ),
+    );
+    let after = share(|r| &r.after);
+    verdicts.judge(
+        after >= 100.0 * RECOVERED,
+        format!(
+            "{}: {after:.1} % of its best 2 s after the rush (allowed: 90 %)",
+            scenario.name
+        ),
+    );
+    let lost: u64 = rounds
+        .iter()
+        .map(|r| lost(&r.five.load) + lost(&r.ten.load))
+        .sum();
+    verdicts.judge(
+        lost == 0,
+        format!("{}: {lost} calls neither served nor refused", scenario.name),
+    );
+    if let Some(worst) = rounds.iter().max_by_key(|r| r.ten.peak) {
+        judge_memory(
+            verdicts,
+            scenario.name,
+            worst.rest,
+            worst.ten.peak,
+            10 * SATURATED,
+        );
+    }
+}
