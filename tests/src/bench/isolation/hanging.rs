@@ -142,6 +142,14 @@ fn judge(rounds: &[Round], verdicts: &mut Verdicts) {
     let latest = hanging().map(|h| h.refused_max_us).fold(0.0, f64::max);
     let full = hanging().all(|h| h.unanswered >= ROOM && h.refused > 0);
     let other: u64 = hanging().map(|h| h.broken).sum();
+    let alone = rounds.iter().map(|r| r.without.goodput());
+    let alone = alone.fold(f64::INFINITY, f64::min);
+    if alone < 0.95 * RATE {
+        print(&format!(
+            "note: only {alone:.0} calls per second were served without it: this machine is too \
+             busy with other things for times to say anything"
+        ));
+    }
     verdicts.judge(
         full,
         format!("the hanging backend's limit of {ROOM} and its queue were full throughout"),
