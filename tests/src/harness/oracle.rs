@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
-use super::children::until;
 use super::process::descendants;
 use super::router::Router;
 
@@ -144,12 +144,18 @@ impl Baseline {
     /// # Panics
     /// If it does after 30 s.
     pub async fn until_back(&self, router: &Router, spare: usize) {
-        let what = format!("back at {self:?} + {spare}; now {:?}", Self::of(router));
-        until(&what, async || {
+        let start = Instant::now();
+        loop {
             let now = Self::of(router);
-            now.descriptors <= self.descriptors + spare && now.children == self.children
-        })
-        .await;
+            if now.descriptors <= self.descriptors + spare && now.children == self.children {
+                return;
+            }
+            assert!(
+                start.elapsed() < Duration::from_secs(30),
+                "{now:?}, and before {self:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 

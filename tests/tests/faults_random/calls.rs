@@ -99,6 +99,14 @@ impl Caller {
         made
     }
 
+    /// Ends its session, if it has one.
+    pub(crate) async fn leave(self) {
+        if let Client::Legacy(session) = self.client {
+            let ended = session.close().await;
+            assert_eq!(ended.status, 204, "{}", ended.text());
+        }
+    }
+
     fn plan(&mut self, target: &str, nonce: &str) -> Plan {
         let tool = |name: &str, arguments: Value| {
             let name = format!("{target}.{name}");
