@@ -1,7 +1,7 @@
 //! What a demo backend offers, and how its answers are written.
 
 use futures::future::{BoxFuture, FutureExt, ready};
-use mcp_router_protocol::{ErrorObject, RawJson, code};
+use mcp_router_protocol::{ErrorObject, JsonError, RawJson, code};
 use mcp_router_service::{McpResponse, RequestContext};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,9 +49,14 @@ pub(super) type Answer = BoxFuture<'static, McpResponse>;
 impl Call {
     /// The arguments as `T`, or the result that tells the model what is wrong with them.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, McpResponse> {
-        self.arguments
-            .read_owned()
-            .map_err(|e| tool_error(&format!("Invalid arguments: {e}")))
+        self.arguments.read_owned().map_err(|error| {
+            // They are JSON, or they would not be here: what is wrong is what they hold.
+            let what = match error {
+                JsonError::Syntax(what) => what,
+                other => other.to_string(),
+            };
+            tool_error(&format!("Invalid arguments: {what}"))
+        })
     }
 }
 

@@ -25,7 +25,7 @@ const STDIO_WAIT: Duration = Duration::from_secs(10);
 #[non_exhaustive]
 pub(crate) enum RunError {
     /// The address cannot be had.
-    #[error("cannot listen on {address}")]
+    #[error("cannot listen on {address} (for another address: --host, --port)")]
     Bind { address: String, source: io::Error },
     /// The process cannot be told to stop.
     #[error("cannot listen for signals")]
