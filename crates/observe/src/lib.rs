@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod date;
+pub mod dropped;
 mod drops;
 pub mod field;
 mod format;
