@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::jsonrpc::response_parts;
 use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, RequestId, code};
 use mcp_router_service::ServerRequest;
@@ -62,12 +63,13 @@ impl Asks {
             _ => "",
         };
         if self.declared.get(capability).is_none() {
+            dropped::count_of(Dropped::ClientIncapable, &method);
             let error = ErrorObject::new(code::METHOD_NOT_FOUND, "not declared by the client");
             self.answer(&id, Err(&error));
             return None;
         }
         let Ok(permit) = self.open.clone().try_acquire_owned() else {
-            tracing::debug!(%method, "too many requests of a backend are open");
+            dropped::count_of(Dropped::BackendRequestsFull, &method);
             self.refuse(&id);
             return None;
         };

@@ -5,9 +5,10 @@
 //! kind until the supervisor has taken them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::StreamExt;
+use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::{ItemKind, Method, RawParams};
 use mcp_router_service::{BackendEvent, EventStream, Scope};
 use tokio::sync::mpsc;
@@ -27,7 +28,6 @@ pub(crate) struct Events {
 struct Marks {
     /// One per kind: a change is queued and not taken yet.
     changed: [AtomicBool; 4],
-    dropped: AtomicU64,
 }
 
 impl Events {
@@ -61,7 +61,7 @@ impl Events {
             && self.sender.try_send(BackendEvent::Changed(kind)).is_err()
         {
             mark.store(false, Ordering::Release);
-            self.count("list change");
+            dropped::count(Dropped::SupervisorQueueFull);
         }
     }
 
@@ -82,16 +82,11 @@ impl Events {
                     scope,
                 };
                 if self.sender.try_send(event).is_err() {
-                    self.count("notification");
+                    dropped::count(Dropped::SupervisorQueueFull);
                 }
             }
-            _ => self.count("notification"),
+            _ => dropped::count(Dropped::SupervisorQueueFull),
         }
-    }
-
-    fn count(&self, what: &'static str) {
-        let dropped = self.marks.dropped.fetch_add(1, Ordering::Relaxed) + 1;
-        tracing::debug!(what, dropped, "event dropped: the supervisor is behind");
     }
 }
 

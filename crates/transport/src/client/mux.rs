@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::params::meta;
 use mcp_router_protocol::{Message, Method, RawParams, RequestId};
 use mcp_router_service::{CallError, Event, McpRequest, Reason, Scope, Sent};
@@ -141,7 +142,7 @@ impl Mux {
         match slot {
             // Its caller may have left this very moment.
             Some(slot) => drop(slot.answer.send(Ok(answer))),
-            None => self.drop_message("answer to nothing asked"),
+            None => self.drop_message(Dropped::BackendAnswerUnknown),
         }
     }
 
@@ -158,7 +159,7 @@ impl Mux {
                         .is_some_and(|events| events.try_send(event).is_ok())
                 });
                 if !delivered {
-                    self.drop_message("progress");
+                    self.drop_message(Dropped::ProgressUnwanted);
                 }
             }
             Method::Cancelled | Method::SubscriptionsAcknowledged => {
@@ -175,7 +176,6 @@ impl Mux {
             let mut able = calls.values().rev().filter_map(|s| s.events.clone());
             able.next().filter(|_| self.asks.any())
         };
-        let refused = id.clone();
         let Some(request) = self.asks.take(id, method, params) else {
             return;
         };
@@ -183,11 +183,11 @@ impl Mux {
             // A full queue drops the question, which answers the backend.
             Some(events) => {
                 if events.try_send(Event::ServerRequest(request)).is_err() {
-                    self.drop_message("request of the backend");
+                    self.drop_message(Dropped::CallQueueFull);
                 }
             }
             None => {
-                tracing::debug!(id = %refused, "no call is in flight that could answer");
+                self.drop_message(Dropped::BackendRequestUnattributed);
                 drop(request);
             }
         }
@@ -218,9 +218,9 @@ impl Mux {
         self.lock().remove(&id).is_some()
     }
 
-    fn drop_message(&self, what: &'static str) {
-        let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
-        tracing::debug!(what, dropped, "message of a backend dropped");
+    fn drop_message(&self, reason: Dropped) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        dropped::count(reason);
     }
 
     /// The map is whole even where a panic poisoned it: nothing panics while it is held.

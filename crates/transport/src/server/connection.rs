@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
+use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::params::meta;
 use mcp_router_protocol::{
     EnvelopeError, ErrorObject, Message, Method, RawJson, RawParams, RequestId, code,
@@ -119,7 +120,7 @@ impl Connection {
             Message::Response { id, answer } => {
                 match self.0.peer.get() {
                     Some(peer) => peer.asks().answer(id.as_ref(), answer),
-                    None => tracing::debug!("response answers no open request: ignored"),
+                    None => dropped::count(Dropped::ClientAnswerUnknown),
                 }
                 Ok(())
             }
@@ -264,7 +265,7 @@ impl Connection {
             return self.0.calls.cancel(&params);
         }
         let Some(peer) = self.0.peer.get() else {
-            tracing::debug!(%method, "notification outside a session: dropped");
+            dropped::count_of(Dropped::ClientNotificationUnwanted, method);
             return;
         };
         let request = legacy_request(peer, method, params);
@@ -284,7 +285,7 @@ impl Connection {
 
     async fn say(&self, wire: Wire) {
         if self.0.out.send(wire).await.is_err() {
-            tracing::debug!("the client is gone: message dropped");
+            dropped::count(Dropped::ClientGone);
         }
     }
 
@@ -319,7 +320,7 @@ impl Connection {
 /// Hands a client's notification to the router. Nobody waits for what becomes of it.
 pub(crate) async fn notify(router: McpService, request: McpRequest) {
     if let Err(error) = router.oneshot(request).await {
-        tracing::debug!(%error, "notification was not passed on");
+        dropped::count_of(Dropped::ClientNotificationFailed, error);
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::{Era, ItemKind, Method, RawJson};
 use mcp_router_service::{
     BackendInfo, CallError, HoldGuard, McpRequest, McpResponse, Outcome, Reason, Scope, Sent,
@@ -65,7 +66,7 @@ impl Conn {
                 .try_send(Line::new(rope, SentMark::default()))
                 .is_err()
             {
-                tracing::debug!("answer to a child dropped: it does not read");
+                dropped::count(Dropped::ChildNotReading);
             }
         };
         // Shared by all clients, so nothing that only one of them has is declared.
@@ -176,7 +177,7 @@ impl Conn {
             self.restart.notify_one();
         }
         if !mark.abandon() && self.tell(handshake::cancelled(id)).is_err() {
-            tracing::debug!(id, "cancellation dropped: the child does not read");
+            dropped::count(Dropped::ChildNotReading);
         }
     }
 }
@@ -187,7 +188,7 @@ impl Peer {
         let legacy = self.dialect.era() == Era::Legacy;
         if request.method.is_notification() {
             // What one client tells of itself does not concern a process that all share.
-            tracing::debug!(method = %request.method, "client notification not passed on");
+            dropped::count_of(Dropped::ClientNotificationShared, &request.method);
             return Ok(McpResponse::Ready(Outcome::Accepted));
         }
         if legacy && request.method == Method::Discover {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
+use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::Message;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -157,6 +158,7 @@ fn take(line: &Bytes, mux: &Mux, noise: &mut u64, backend: &str) {
         Ok(messages) => messages.into_iter().for_each(|m| mux.dispatch(m)),
         Err(why) => {
             *noise += 1;
+            dropped::count_of(Dropped::ChildNoise, backend);
             let bytes = line.len();
             if *noise == 1 {
                 tracing::warn!(%backend, %why, bytes, "child writes what is no message; skipped");

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::{Message, RawJson, RequestId, code};
 use mcp_router_service::{CallError, Reason, Sent};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -212,11 +213,10 @@ impl Edge {
 
     /// Sends a message that nobody waits for. Dropped if too many are on their way.
     pub(super) fn tell_aside(self: &Arc<Self>, url: Uri, headers: HeaderMap, body: Rope) {
-        let backend = &self.params.name;
         let permit = self.side.clone().try_acquire_owned();
         let runtime = tokio::runtime::Handle::try_current();
         let (Ok(permit), Ok(runtime)) = (permit, runtime) else {
-            tracing::debug!(%backend, "message beside a call dropped: too many are on their way");
+            dropped::count_of(Dropped::BackendNotTold, &self.params.name);
             return;
         };
         let edge = self.clone();
@@ -225,6 +225,7 @@ impl Edge {
             if let Ok(Err(failed)) = told {
                 let (backend, error) = (&edge.params.name, failed.error);
                 tracing::debug!(%backend, %error, "message beside a call not taken");
+                dropped::count_of(Dropped::BackendNotTold, backend);
             }
             drop(permit);
         });

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderValue, header};
+use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::params::meta;
 use mcp_router_protocol::{Message, Method, RawParams, RequestId};
 use mcp_router_service::{CallError, Event, McpRequest, Reason, Scope, Sent};
@@ -100,7 +101,7 @@ impl Exchange {
                 // On the stream of one request, an error without an id is about that request.
                 let ours = theirs == Some(Some(self.id)) || (theirs.is_none() && answer.is_err());
                 if !ours {
-                    tracing::debug!(backend = %self.edge.params.name, "answer to nothing asked");
+                    dropped::count_of(Dropped::BackendAnswerUnknown, &self.edge.params.name);
                     return Ok(None);
                 }
                 self.settled();
@@ -119,7 +120,7 @@ impl Exchange {
                 let request = match &self.session {
                     Some(session) => session.mux.asks().take(id, method, params),
                     None => {
-                        tracing::debug!(%method, "modern backends may not send requests");
+                        dropped::count_of(Dropped::BackendRequestForbidden, method);
                         None
                     }
                 };
@@ -144,9 +145,8 @@ impl Exchange {
             Some(session) => session
                 .mux
                 .dispatch(Message::Notification { method, params }),
-            None if matches!(method, Method::Progress | Method::LogMessage) => {
-                tracing::debug!(%method, "notification dropped: nobody wants it");
-            }
+            None if method == Method::Progress => dropped::count(Dropped::ProgressUnwanted),
+            None if method == Method::LogMessage => dropped::count(Dropped::LogNotAsked),
             None => self.edge.events.notification(method, params, Scope::Shared),
         }
         None

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use arc_swap::ArcSwapOption;
 use futures::FutureExt;
 use futures::future::join_all;
+use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::json::set_members;
 use mcp_router_protocol::{BackendName, RawJson};
 use mcp_router_service::{
@@ -230,7 +231,7 @@ pub(super) async fn notify(
     if own {
         return lane.notify(edge, request).await;
     }
-    tracing::debug!(method = %request.method, "client notification not passed on");
+    dropped::count_of(Dropped::ClientNotificationShared, &request.method);
     Ok(McpResponse::Ready(Outcome::Accepted))
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::{Method, RawJson, RawParams, Revision, code, header};
 use mcp_router_service::{CallError, Event, McpRequest, McpResponse, Outcome, Reason, Sent};
 
@@ -58,7 +59,7 @@ pub(super) async fn call(
 ) -> Result<McpResponse, CallError> {
     if request.method.is_notification() {
         // There are none from client to server over this transport.
-        tracing::debug!(method = %request.method, "client notification not passed on");
+        dropped::count_of(Dropped::ClientNotificationUnwanted, &request.method);
         return Ok(McpResponse::Ready(Outcome::Accepted));
     }
     let id = edge.next_id();

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
+use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::{ItemKind, Message, Method};
 use mcp_router_service::{CallError, McpRequest, Reason, Scope, Sent};
 use tokio::time::{Instant, sleep, timeout};
@@ -187,7 +188,7 @@ async fn told(edge: &Arc<Edge>, peer: &Peer, mut messages: Messages) -> Told {
             Message::Response { answer: Err(_), .. } => return Told::Refused,
             Message::Response { .. } => return Told::Ended,
             Message::Request { method, .. } => {
-                tracing::debug!(%method, "modern backends may not send requests");
+                dropped::count_of(Dropped::BackendRequestForbidden, method);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Log levels: which messages a client wants to see.
 
+use mcp_router_observe::dropped::Reason as Dropped;
 use mcp_router_protocol::{RawJson, RawParams};
 
 /// From chatty to dire, as MCP orders them (RFC 5424).
@@ -37,6 +38,14 @@ pub(crate) enum Floor {
 impl Floor {
     pub(crate) fn modern(level: Option<&str>) -> Self {
         level.and_then(rank).map_or(Self::Silent, Self::From)
+    }
+
+    /// Why a message that [does not pass](Self::lets) is dropped.
+    pub(crate) const fn reason(self) -> Dropped {
+        match self {
+            Self::Silent => Dropped::LogNotAsked,
+            Self::From(_) | Self::Session => Dropped::LogBelowLevel,
+        }
     }
 
     /// Whether a `notifications/message` with these parameters passes. `session` is the level

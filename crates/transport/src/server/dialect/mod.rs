@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::jsonrpc::{notification_parts, request_parts, response_parts};
 use mcp_router_protocol::params::meta;
 use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, RequestId, code};
@@ -164,7 +165,10 @@ impl Exchange {
                 params.with_meta(&[(meta::SUBSCRIPTION_ID, Some(id))]).ok()
             }
             Method::Progress => {
-                let token = self.progress.as_ref()?;
+                let Some(token) = &self.progress else {
+                    dropped::count(Dropped::ProgressUnwanted);
+                    return None;
+                };
                 let change = ("progressToken", Some(&token.bytes()[..]));
                 params.with_members(&[change]).ok()
             }
@@ -173,7 +177,11 @@ impl Exchange {
                     Voice::Legacy(peer) => peer.session().log_level(),
                     Voice::Modern => None,
                 };
-                self.floor.lets(&params, session.as_ref()).then_some(params)
+                if !self.floor.lets(&params, session.as_ref()) {
+                    dropped::count(self.floor.reason());
+                    return None;
+                }
+                Some(params)
             }
             // News about lists have streams of their own.
             Method::ToolsChanged
@@ -182,7 +190,7 @@ impl Exchange {
             | Method::ResourceUpdated
             | Method::SubscriptionsAcknowledged
             | Method::Cancelled => {
-                tracing::debug!(%method, "notification does not belong to a call: dropped");
+                dropped::count_of(Dropped::NotACallsMessage, method);
                 None
             }
             _ => Some(params),
@@ -196,6 +204,7 @@ impl Exchange {
                 ask(peer, request, Some(pause), self.ask_limit).map_or(Said::Nothing, Said::Message)
             }
             _ => {
+                dropped::count_of(Dropped::ClientIncapable, &request.method);
                 request.refuse();
                 Said::Nothing
             }
@@ -217,7 +226,12 @@ pub(crate) fn ask(
         Method::RootsList => "roots",
         _ => "",
     };
-    if !peer.session().client().can(capability) || peer.asks().is_full() {
+    let refused = match peer.session().client().can(capability) {
+        false => Some(Dropped::ClientIncapable),
+        true => peer.asks().is_full().then_some(Dropped::ClientAsksFull),
+    };
+    if let Some(reason) = refused {
+        dropped::count_of(reason, &request.method);
         request.refuse();
         return None;
     }

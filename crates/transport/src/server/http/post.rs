@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Response, StatusCode};
+use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::params::meta;
 use mcp_router_protocol::revision::is_modern_version;
 use mcp_router_protocol::{EnvelopeError, Message, RawParams};
@@ -67,7 +68,7 @@ async fn message(
         }
         // Modern clients have nothing to say in these over HTTP: closing a stream cancels.
         Message::Notification { method, .. } => {
-            tracing::debug!(%method, "notification of a modern client: dropped");
+            dropped::count_of(Dropped::ClientNotificationUnwanted, method);
             Ok(reply::accepted())
         }
         Message::Response { .. } => Err(invalid(&EnvelopeError::invalid(

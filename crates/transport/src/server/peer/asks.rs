@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::{ErrorObject, RawJson, RequestId};
 use mcp_router_service::Pause;
 use tokio::sync::oneshot;
@@ -65,7 +66,7 @@ impl Asks {
             Some(waiting) => {
                 let _ = waiting.send(answer);
             }
-            None => tracing::debug!("response answers no open request: ignored"),
+            None => dropped::count(Dropped::ClientAnswerUnknown),
         }
     }
 

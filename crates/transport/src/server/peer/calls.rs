@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::{RawParams, RequestId};
 use tokio_util::sync::CancellationToken;
 
@@ -47,7 +48,7 @@ impl Calls {
         let token = id.and_then(|id| self.lock().get(&id).cloned());
         match token {
             Some(token) => token.cancel(),
-            None => tracing::debug!("cancellation names no request in flight: ignored"),
+            None => dropped::count(Dropped::ClientCancelUnknown),
         }
     }
 

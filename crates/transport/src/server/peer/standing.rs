@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures::Stream;
+use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::Method;
 use mcp_router_service::{Event, Outbox, ResponseStream};
 use tokio::sync::mpsc;
@@ -105,6 +106,9 @@ fn from_outbox(peer: &Arc<Peer>, message: Outbox) -> Option<Wire> {
             let level = peer.session.log_level();
             let wanted =
                 method != Method::LogMessage || Floor::Session.lets(&params, level.as_ref());
+            if !wanted {
+                dropped::count(Dropped::LogBelowLevel);
+            }
             wanted.then(|| Wire::notification(&method, &params))
         }
     }
