@@ -10,9 +10,11 @@
 //! | `probe` | whether the backend is well, asked apart from calls |
 //! | `renew` | connections do not outlive what their name stands for |
 //! | `standing`, `silence` | streams for what the backend tells by itself |
+//! | `dial`, `timed`, `tls` | how connections come about |
 //! | `edge`, `messages`, `refusal`, `wire` | requests, responses, and what each failure proves |
 
 mod channel;
+mod dial;
 mod driver;
 mod edge;
 mod exchange;
@@ -39,6 +41,7 @@ use mcp_router_protocol::Method;
 use mcp_router_service::{CallError, McpRequest, McpResponse, McpService};
 use tokio_util::sync::CancellationToken;
 
+pub use dial::{ByteStream, Dial};
 pub use params::{HttpBackendParams, HttpTransport, InvalidUrl, SessionMode};
 
 use crate::client::Connected;

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Uri, header};
 use mcp_router_health::ProbeMethod;
 use mcp_router_protocol::BackendName;
 
+use super::dial::Dial;
 use crate::client::Identity;
 use crate::client::backoff::BackoffParams;
 
@@ -85,6 +86,8 @@ pub struct HttpBackendParams {
     pub health_page: Option<String>,
     /// Connect at the first call, not at once.
     pub lazy: bool,
+    /// Makes the connections; TCP and the system's name service if absent.
+    pub dial: Option<Arc<dyn Dial>>,
     /// TLS roots and client certificates; the platform's roots if absent.
     pub tls: Option<Arc<rustls::ClientConfig>>,
     /// Who the router says it is.
@@ -132,6 +135,7 @@ impl HttpBackendParams {
             health_method: ProbeMethod::Auto,
             health_page: None,
             lazy: false,
+            dial: None,
             tls: None,
             identity: Identity::default(),
         })

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
+use super::dial;
 use super::edge::Edge;
 
 /// Between two looks at a name. A look takes at most [`PATIENCE`].
@@ -28,8 +29,7 @@ pub(super) async fn connections(edge: &Edge) -> Infallible {
         if address {
             return Ok(Vec::new());
         }
-        let found = tokio::net::lookup_host((host.as_str(), port)).await?;
-        Ok(found.collect())
+        dial::resolve(edge.params.dial.as_ref(), &host, port).await
     };
     watch(edge.params.connection_age, look, |why| {
         let backend = &edge.params.name;

@@ -16,6 +16,7 @@ use mcp_router_service::{CallError, Reason, Sent};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::dial::Dialler;
 use super::timed::{Timed, TimedOut};
 use super::{HttpBackendParams, tls};
 use crate::client::rope::Rope;
@@ -43,7 +44,7 @@ const OWN: [&str; 12] = [
     "transfer-encoding",
 ];
 
-type Connector = Timed<HttpsConnector<Timed<HttpConnector>>>;
+type Connector = Timed<HttpsConnector<Timed<Dialler>>>;
 
 /// The connections to one backend.
 #[derive(Debug)]
@@ -83,17 +84,15 @@ impl Connection {
 
 impl Wire {
     pub(super) fn new(params: &HttpBackendParams) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_keepalive(Some(KEEPALIVE));
-        tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
-        tcp.set_keepalive_retries(Some(KEEPALIVE_QUESTIONS));
+        let dialler = match &params.dial {
+            Some(own) => Dialler::Own(own.clone()),
+            None => Dialler::Tcp(tcp()),
+        };
         let https = HttpsConnectorBuilder::new()
             .with_tls_config(tls::config(params))
             .https_or_http()
             .enable_all_versions()
-            .wrap_connector(Timed::new(tcp, params.connect_timeout));
+            .wrap_connector(Timed::new(dialler, params.connect_timeout));
         let connector = Timed::new(https, params.connect_timeout + params.tls_timeout);
         let mut builder = Client::builder(TokioExecutor::new());
         builder
@@ -186,6 +185,16 @@ impl Wire {
             },
         })
     }
+}
+
+fn tcp() -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_keepalive(Some(KEEPALIVE));
+    tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+    tcp.set_keepalive_retries(Some(KEEPALIVE_QUESTIONS));
+    tcp
 }
 
 fn base(configured: &HeaderMap) -> HeaderMap {
