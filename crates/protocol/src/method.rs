@@ -4,12 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 macro_rules! methods {
-    ($($(#[$doc:meta])* $variant:ident = $text:literal),* $(,)?) => {
+    (
+        $($(#[$doc:meta])* $variant:ident = $text:literal),* $(,)?;
+        $($(#[$inner_doc:meta])* $inner:ident = $inner_text:literal),* $(,)?
+    ) => {
         /// A JSON-RPC method: the ones the router knows as variants, all others as text.
         #[derive(Clone, Debug, Eq, Hash, PartialEq)]
         #[non_exhaustive]
         pub enum Method {
             $($(#[$doc])* $variant,)*
+            $($(#[$inner_doc])* $inner,)*
             /// A method the router passes on or refuses, but does not know.
             Other(Arc<str>),
         }
@@ -19,6 +23,7 @@ macro_rules! methods {
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $text,)*
+                    $(Self::$inner => $inner_text,)*
                     Self::Other(text) => text,
                 }
             }
@@ -91,13 +96,25 @@ methods! {
     /// The client's roots changed.
     RootsChanged = "notifications/roots/list_changed",
     /// First message of a listen stream.
-    SubscriptionsAcknowledged = "notifications/subscriptions/acknowledged",
+    SubscriptionsAcknowledged = "notifications/subscriptions/acknowledged";
+    /// Between the router's own parts, never on the wire: open what the client's session wants
+    /// open at this backend from the start.
+    Attach = "router/attach",
+    /// Between the router's own parts, never on the wire: a client's answer to what a backend
+    /// asked, for a conversation that another replica may have opened.
+    Answer = "router/answer",
 }
 
 impl Method {
     /// Whether the name is one of a notification: it has no id and gets no answer.
     pub fn is_notification(&self) -> bool {
         self.as_str().starts_with("notifications/")
+    }
+
+    /// Whether the router's own parts alone say it to each other. No text from outside reads as
+    /// one of these.
+    pub const fn is_internal(&self) -> bool {
+        matches!(self, Self::Attach | Self::Answer)
     }
 
     /// Methods that only legacy revisions have; a modern request naming one is answered
@@ -130,5 +147,14 @@ mod tests {
         assert_eq!(Method::from("x/y").as_str(), "x/y");
         assert!(Method::ResourceUpdated.is_notification());
         assert!(Method::Ping.is_legacy_only());
+    }
+
+    #[test]
+    fn b6_internal_methods_cannot_be_named_from_outside() {
+        for method in [Method::Attach, Method::Answer] {
+            assert!(method.is_internal());
+            let named = Method::from(method.as_str());
+            assert!(matches!(named, Method::Other(_)) && !named.is_internal());
+        }
     }
 }

@@ -52,11 +52,12 @@ pub use trail::Trail;
 
 use std::fmt;
 use std::pin::Pin as StdPin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::Stream;
 use futures::stream::BoxStream;
-use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams};
+use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, RequestId, Revision};
 use tokio::sync::oneshot;
 
 /// The service every part of the router offers and wants: cloneable, sendable, boxed at the seams.
@@ -176,6 +177,23 @@ pub struct ServerRequest {
     pub params: RawParams,
     /// Takes the client's answer. A second answer has nowhere to go.
     pub reply: oneshot::Sender<Result<RawJson, ErrorObject>>,
+    /// Where the answer can be brought by any replica of the router; `None` if only this process
+    /// can, as with child processes.
+    pub origin: Option<Origin>,
+}
+
+/// Where a backend's request came from, so that its answer finds the way back from a replica that
+/// never saw it. A client edge seals it into the request's id.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Origin {
+    /// Who asks, and which of its endpoints.
+    pub pin: Pin,
+    /// The upstream session that it asks in. A secret of the backend's (R42).
+    pub session: Arc<str>,
+    /// The revision spoken in that session.
+    pub revision: Revision,
+    /// The backend's own id of the request.
+    pub id: RequestId,
 }
 
 impl ServerRequest {

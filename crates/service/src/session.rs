@@ -1,7 +1,7 @@
 //! A client's session, as a handle that everyone on the way may keep things on.
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -67,6 +67,7 @@ struct Inner {
     id: SessionId,
     client: Arc<ClientProfile>,
     slots: Mutex<Slots>,
+    carried: Mutex<BTreeMap<Arc<str>, Arc<str>>>,
     closings: Mutex<Option<Vec<Closing>>>,
     outbox: mpsc::Sender<Outbox>,
     log_level: watch::Sender<Option<RawJson>>,
@@ -83,6 +84,7 @@ impl Session {
             id,
             client,
             slots: Mutex::default(),
+            carried: Mutex::default(),
             closings: Mutex::new(Some(Vec::new())),
             outbox,
             log_level: watch::Sender::new(None),
@@ -115,6 +117,28 @@ impl Session {
         drop(slots);
         slot.downcast()
             .unwrap_or_else(|_| unreachable!("slots are keyed by their type"))
+    }
+
+    /// The upstream session that the client's own id carries for `key`: the backend's name, `#`,
+    /// and the number of the endpoint in its backend. Whoever opens a conversation for this
+    /// session goes on in that one instead, on whatever replica.
+    pub fn carried(&self, key: &str) -> Option<Arc<str>> {
+        lock(&self.0.carried).get(key).cloned()
+    }
+
+    /// Notes an upstream session to be carried. What is noted once `initialize` is answered stays
+    /// in this process: the id is made by then.
+    pub fn set_carried(&self, key: impl Into<Arc<str>>, upstream: impl Into<Arc<str>>) {
+        lock(&self.0.carried).insert(key.into(), upstream.into());
+    }
+
+    /// Everything that is carried, by key.
+    pub fn all_carried(&self) -> Vec<(Arc<str>, Arc<str>)> {
+        let carried = lock(&self.0.carried);
+        carried
+            .iter()
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
     }
 
     /// Registers how to close something that was opened for this session. A session that is
@@ -221,6 +245,18 @@ mod tests {
         assert_eq!(*session.slot(&a, || 2_u8), 1);
         assert_eq!(*session.slot(&b, || 3_u8), 3);
         assert_eq!(*session.slot(&a, || 4_u16), 4);
+    }
+
+    #[tokio::test]
+    async fn what_is_carried_is_found_by_every_clone() {
+        let (session, _outbox) = session();
+        assert_eq!(session.carried("a#0"), None);
+        session.clone().set_carried("b#1", "two");
+        session.set_carried("a#0", "one");
+        assert_eq!(session.carried("a#0").as_deref(), Some("one"));
+        let all: Vec<_> = session.all_carried();
+        assert_eq!(all.len(), 2);
+        assert_eq!(&*all[1].1, "two");
     }
 
     #[tokio::test]

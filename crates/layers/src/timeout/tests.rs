@@ -162,6 +162,7 @@ async fn the_clock_stands_still_while_the_client_is_asked() {
             method: Method::Elicit,
             params: mcp_router_protocol::RawParams::default(),
             reply,
+            origin: None,
         },
     )))
     .unwrap();
@@ -182,6 +183,7 @@ async fn a_client_that_does_not_answer_is_not_held_against_the_backend() {
         method: Method::Elicit,
         params: mcp_router_protocol::RawParams::default(),
         reply,
+        origin: None,
     };
     feed.send(Ok(Event::ServerRequest(request))).unwrap();
     assert!(next(&mut events).await.unwrap().is_ok());

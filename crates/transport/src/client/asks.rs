@@ -85,6 +85,7 @@ impl Asks {
             method,
             params,
             reply,
+            origin: None,
         })
     }
 

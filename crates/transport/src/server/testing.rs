@@ -206,6 +206,7 @@ fn asking(method: Method) -> McpResponse {
         method,
         params: RawParams::default(),
         reply,
+        origin: None,
     });
     let end = answer.map(|answer| {
         let said = match answer {

@@ -239,6 +239,7 @@ pub(crate) fn ask(
         method,
         params,
         reply,
+        ..
     } = request;
     let id = peer.asks().open(reply, pause, limit);
     Some(Wire::message(request_parts(&id, &method, &params)))
