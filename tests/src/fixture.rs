@@ -24,7 +24,12 @@
 //! but `mirror` counts its execution if given a `nonce`, and says in `structuredContent` which
 //! nonce it was, how often that ran and which fixture it is. The resources: `memo://hello` and
 //! the template `memo://note/{id}`; the prompt: `greet{who}`, with completion.
+//!
+//! [`FixtureBuilder::asking`] adds tools that need something from the client first: `ask_elicit`,
+//! `ask_sampling`, `ask_roots`, `ask_all`, `ask_twice`, `ask_url`, `ask_url_error`, `ask_state`,
+//! `ask_forever`, all of them by `nonce`.
 
+mod ask;
 mod builder;
 mod catalogue;
 pub mod command;

@@ -37,6 +37,7 @@ mod router;
 mod scene;
 mod sse;
 mod stdio;
+mod talk;
 
 use std::fmt::Write as _;
 
@@ -56,6 +57,7 @@ pub use self::router::{Router, RouterBuilder};
 pub use self::scene::{Scene, text};
 pub use self::sse::{SseEvent, SseReader};
 pub use self::stdio::StdioRouter;
+pub use self::talk::{Talk, again, agreeable, everything};
 
 /// A configuration file with these backends, each under a namespace of its own name, health
 /// checks left at their defaults.

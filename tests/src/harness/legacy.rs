@@ -85,6 +85,14 @@ impl LegacySession {
         self.client.post("/mcp", body.to_string()).await
     }
 
+    /// Sends a request and gives its answer while it comes.
+    pub async fn open_request(&self, method: &str, params: Value) -> Streaming {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        let request = self.client.request(Method::POST, "/mcp", body.to_string());
+        self.client.open(request).await
+    }
+
     /// Sends a request and gives its response message.
     pub async fn request(&self, method: &str, params: Value) -> Value {
         self.post(method, params).await.json()

@@ -90,6 +90,22 @@ impl SseReader {
         }
     }
 
+    /// The body as one JSON text, for an answer that is no stream after all.
+    ///
+    /// # Panics
+    /// If it is none, or takes longer than 30 s.
+    pub async fn whole(&mut self) -> Value {
+        let mut text = self.buffer.to_vec();
+        let reading = async {
+            while let Some(Ok(frame)) = self.body.frame().await {
+                text.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+            }
+        };
+        let read = tokio::time::timeout(PATIENCE, reading).await;
+        read.expect("the whole body within 30 s");
+        serde_json::from_slice(&text).expect("a JSON body")
+    }
+
     /// Comments (keep-alives) skipped so far.
     #[must_use]
     pub fn comments(&self) -> usize {
