@@ -16,6 +16,7 @@
 //! | [`revision`] | protocol revisions and eras |
 //! | [`method`] | methods and notifications |
 //! | [`name`] | backend names, namespaces, exposed names |
+//! | [`spelling`], [`profile`] | exposed names as hosts can take them |
 //! | [`uri`] | exposed resource URIs |
 //! | [`item`] | tools, prompts, resources and templates as listed by a backend |
 //! | [`result`](mod@result) | the few members of results that hops must add, drop or rewrite |
@@ -32,9 +33,11 @@ pub mod jsonrpc;
 pub mod method;
 pub mod name;
 pub mod params;
+pub mod profile;
 pub mod result;
 pub mod revision;
 pub mod shape;
+pub mod spelling;
 pub mod uri;
 
 pub use item::{Item, ItemKind, ToolHints};
@@ -43,4 +46,6 @@ pub use jsonrpc::{EnvelopeError, ErrorObject, Message, RequestId};
 pub use method::Method;
 pub use name::{BackendName, InvalidName, Namespace, QualifiedName};
 pub use params::RawParams;
+pub use profile::Profile;
 pub use revision::{Era, Revision};
+pub use spelling::Spelling;

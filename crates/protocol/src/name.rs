@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::json::is_invisible;
+use crate::spelling::FITTED_SEPARATOR;
 
 /// Longest exposed name; a longer one is cut and gets a hash (protocol: our choice).
 pub const MAX_EXPOSED: usize = 128;
@@ -116,13 +117,17 @@ pub fn expose(namespace: Option<&Namespace>, name: &str) -> QualifiedName {
     QualifiedName(format!("{}{hash}", &whole[..cut]).into())
 }
 
-/// Splits an exposed name at a namespace that `known` accepts. Only for names that the catalogue
-/// does not hold: routing is by look-up of the whole name (B25).
+/// Splits an exposed name, in any spelling, at a namespace that `known` accepts. Only for names
+/// that the catalogue does not hold: routing is by look-up of the whole name (B25). Of namespaces
+/// that fit a fitted name the longest is taken.
 pub fn split(name: &str, known: impl Fn(&str) -> bool) -> Option<(Namespace, &str)> {
-    let (prefix, rest) = name.split_once(SEPARATOR)?;
-    if rest.is_empty() || !known(prefix) {
-        return None;
-    }
+    let at = |(prefix, rest): (&str, &str)| !rest.is_empty() && known(prefix);
+    let plain = name.split_once(SEPARATOR).filter(|parts| at(*parts));
+    let (prefix, rest) = plain.or_else(|| {
+        let separators = name.match_indices(FITTED_SEPARATOR);
+        let cuts = separators.map(|(from, s)| (&name[..from], &name[from + s.len()..]));
+        cuts.filter(|parts| at(*parts)).last()
+    })?;
     Some((prefix.parse().ok()?, rest))
 }
 
@@ -187,6 +192,12 @@ mod tests {
         assert_eq!(split("a.b.c", |n| n == "a").unwrap().1, "b.c");
         assert!(split("a.b", |_| false).is_none());
         assert!(split("a.", |_| true).is_none());
+        assert_eq!(split("a__b__c", |n| n == "a").unwrap().1, "b__c");
+        assert_eq!(
+            split("a__b__c", |n| n == "a" || n == "a__b").unwrap().1,
+            "c"
+        );
+        assert!(split("b__", |_| true).is_none());
     }
 
     proptest! {
