@@ -21,10 +21,12 @@
 //! | [`item`] | tools, prompts, resources and templates as listed by a backend |
 //! | [`result`](mod@result) | the few members of results that hops must add, drop or rewrite |
 //! | [`shape`] | results as an older revision knows them |
+//! | [`ask`] | what servers ask clients, as an older revision knows it |
 //! | [`header`] | `Mcp-*` header values |
 
 #![forbid(unsafe_code)]
 
+pub mod ask;
 pub mod code;
 pub mod header;
 pub mod item;

@@ -26,6 +26,16 @@ pub mod meta {
     pub const TRACEPARENT: &str = "traceparent";
     /// Why a tool result is the router's and not the tool's.
     pub const FAILURE: &str = "mcp-router/failure";
+    /// Everything of the above that means something on one hop alone.
+    pub const HOP: [&str; 7] = [
+        PROTOCOL_VERSION,
+        CLIENT_CAPABILITIES,
+        CLIENT_INFO,
+        LOG_LEVEL,
+        SUBSCRIPTION_ID,
+        SERVER_INFO,
+        PROGRESS_TOKEN,
+    ];
 }
 
 const ROUTING: [&str; 5] = ["name", "uri", "_meta", "arguments", "cursor"];

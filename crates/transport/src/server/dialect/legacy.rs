@@ -1,5 +1,6 @@
 //! 2024-11-05 to 2025-11-25: a handshake opens a session, and results are plain.
 
+use mcp_router_protocol::ask::declared;
 use mcp_router_protocol::params::meta;
 use mcp_router_protocol::result::to_legacy;
 use mcp_router_protocol::shape::to_revision;
@@ -35,12 +36,14 @@ pub(crate) fn hello(params: &RawParams) -> Result<(Revision, ClientProfile), Err
     if size(&info) + size(&capabilities) > MAX_PROFILE {
         return Err(wrong("clientInfo and capabilities are over 64 KiB"));
     }
+    let revision = Revision::negotiate_legacy(&version);
+    let none = RawJson::from_static("{}");
     let client = ClientProfile {
-        info: info.map(own),
-        capabilities: capabilities.map(own),
+        info: info.filter(RawJson::is_object).map(own),
+        capabilities: Some(declared(&capabilities.unwrap_or(none), revision)),
         takes_input_required: false,
     };
-    Ok((Revision::negotiate_legacy(&version), client))
+    Ok((revision, client))
 }
 
 /// Answers what needs no backend; `None` for everything else.

@@ -3,6 +3,7 @@
 //! Both transports need the same translation, so it is here once. [`modern`] and [`legacy`] hold
 //! what only one era has; [`Exchange`] turns what the router answers into [`Wire`]s.
 
+pub(crate) mod ask;
 pub(crate) mod legacy;
 mod level;
 mod mention;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mcp_router_observe::dropped::{self, Reason as Dropped};
-use mcp_router_protocol::jsonrpc::{notification_parts, request_parts, response_parts};
+use mcp_router_protocol::jsonrpc::{notification_parts, response_parts};
 use mcp_router_protocol::params::meta;
 use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, RequestId, code};
 use mcp_router_service::{CallError, Deadline, Event, McpRequest, Outcome, ServerRequest};
@@ -201,7 +202,8 @@ impl Exchange {
         match &self.voice {
             Voice::Legacy(peer) if !self.orphan => {
                 let pause = self.deadline.pause(self.ask_limit);
-                ask(peer, request, Some(pause), self.ask_limit).map_or(Said::Nothing, Said::Message)
+                ask::put(peer, request, Some(pause), self.ask_limit)
+                    .map_or(Said::Nothing, Said::Message)
             }
             _ => {
                 dropped::count_of(Dropped::ClientIncapable, &request.method);
@@ -210,39 +212,6 @@ impl Exchange {
             }
         }
     }
-}
-
-/// A backend's request as a message to the client; `None` if it was refused, because the client
-/// did not declare that it can (R35) or has too many open.
-pub(crate) fn ask(
-    peer: &Arc<Peer>,
-    request: ServerRequest,
-    pause: Option<mcp_router_service::Pause>,
-    limit: Duration,
-) -> Option<Wire> {
-    let capability = match request.method {
-        Method::CreateMessage => "sampling",
-        Method::Elicit => "elicitation",
-        Method::RootsList => "roots",
-        _ => "",
-    };
-    let refused = match peer.session().client().can(capability) {
-        false => Some(Dropped::ClientIncapable),
-        true => peer.asks().is_full().then_some(Dropped::ClientAsksFull),
-    };
-    if let Some(reason) = refused {
-        dropped::count_of(reason, &request.method);
-        request.refuse();
-        return None;
-    }
-    let ServerRequest {
-        method,
-        params,
-        reply,
-        ..
-    } = request;
-    let id = peer.asks().open(reply, pause, limit);
-    Some(Wire::message(request_parts(&id, &method, &params)))
 }
 
 /// The client's progress token, if it gave an acceptable one.
