@@ -121,7 +121,7 @@ impl Router {
         match answer.outcome().await? {
             Outcome::Complete(result) => Ok(result),
             Outcome::Error(error) => Err(AskError::Refused(error)),
-            Outcome::InputRequired(what) => Err(AskError::NeedsInput(what)),
+            Outcome::InputRequired(interim) => Err(AskError::NeedsInput(interim.result)),
             Outcome::Accepted => Err(AskError::NoResult),
         }
     }

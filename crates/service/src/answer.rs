@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use futures::Stream;
 use pin_project_lite::pin_project;
 
-use crate::{CallError, Event, McpResponse, Outcome, Reason, ResponseStream, Sent};
+use crate::{CallError, Event, McpResponse, Outcome, Pin as Place, Reason, ResponseStream, Sent};
 
 /// What an answer or error says about the one who gave it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,7 +73,15 @@ impl Classify for tower::BoxError {
     }
 }
 
-/// Holds a guard (permit, gauge, timer) until the answer has ended.
+/// A guard that knows where its call runs.
+pub trait Serving {
+    /// The backend and endpoint.
+    fn place(&self) -> Place;
+}
+
+/// Holds a guard (permit, gauge, timer) until the answer has ended, or until the client is asked
+/// something in the middle of it: a call that waits for somebody's lunch break works on nothing,
+/// and must not keep others from working.
 pub trait HoldGuard: Sized {
     /// The answer, with `guard` inside. The default is for answers that end at their head.
     #[must_use]
@@ -82,8 +90,16 @@ pub trait HoldGuard: Sized {
         self
     }
 
-    /// Tells `watch` how the answer ended, once it has; an answer that is given up before drops
-    /// `watch` unheard. The default is for answers that end at their head.
+    /// As [`hold`](Self::hold), and notes on an interim answer where it came from. The default
+    /// notes nothing.
+    #[must_use]
+    fn hold_noting<G: Serving + Send + 'static>(self, guard: G) -> Self {
+        self.hold(guard)
+    }
+
+    /// Tells `watch` how the answer ended, once it has, or that it is a success when the client is
+    /// asked something in the middle: the backend works, and what follows takes as long as its
+    /// client likes. An answer that is given up before drops `watch` unheard. The default is for answers that end at their head.
     #[must_use]
     fn watch<W>(self, watch: W) -> Self
     where
@@ -102,6 +118,23 @@ impl HoldGuard for McpResponse {
             Self::Stream(stream) => Self::Stream(ResponseStream::new(Held {
                 stream,
                 guard: Some(guard),
+                place: None,
+            })),
+        }
+    }
+
+    fn hold_noting<G: Serving + Send + 'static>(self, guard: G) -> Self {
+        match self {
+            Self::Ready(mut outcome) => {
+                if let Outcome::InputRequired(interim) = &mut outcome {
+                    interim.by.get_or_insert_with(|| Box::new(guard.place()));
+                }
+                Self::Ready(outcome)
+            }
+            Self::Stream(stream) => Self::Stream(ResponseStream::new(Held {
+                stream,
+                guard: Some(guard),
+                place: Some(G::place),
             })),
         }
     }
@@ -130,17 +163,30 @@ pin_project! {
         #[pin]
         stream: S,
         guard: Option<G>,
+        // How the guard says where the call runs, if it knows.
+        place: Option<fn(&G) -> Place>,
     }
 }
 
-impl<S: Stream, G> Stream for Held<S, G> {
+impl<S, G> Stream for Held<S, G>
+where
+    S: Stream<Item = Result<Event, CallError>>,
+{
     type Item = S::Item;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let this = self.project();
-        let item = std::task::ready!(this.stream.poll_next(cx));
-        if item.is_none() {
-            this.guard.take();
+        let mut item = std::task::ready!(this.stream.poll_next(cx));
+        match &mut item {
+            // Only the guard of a call that never asked anything still knows; the others are
+            // legacy, and end in no interim answer.
+            Some(Ok(Event::Outcome(Outcome::InputRequired(interim)))) => {
+                if let (Some(guard), Some(place)) = (&this.guard, this.place) {
+                    interim.by.get_or_insert_with(|| Box::new(place(guard)));
+                }
+            }
+            Some(Ok(Event::ServerRequest(_))) | None => drop(this.guard.take()),
+            Some(_) => {}
         }
         Poll::Ready(item)
     }
@@ -165,10 +211,8 @@ where
         let this = self.project();
         let item = std::task::ready!(this.stream.poll_next(cx));
         let (class, error) = match &item {
-            Some(Ok(Event::Outcome(_))) => (Class::Success, None),
-            Some(Ok(Event::Notification { .. } | Event::ServerRequest(_))) => {
-                return Poll::Ready(item);
-            }
+            Some(Ok(Event::Outcome(_) | Event::ServerRequest(_))) => (Class::Success, None),
+            Some(Ok(Event::Notification { .. })) => return Poll::Ready(item),
             Some(Err(error)) => (error.class(), Some(error)),
             // Broken off in the middle.
             None => (Class::Failure, None),
@@ -254,6 +298,62 @@ mod tests {
             assert_eq!(tower::BoxError::from(error).class(), expected);
         }
         assert_eq!(tower::BoxError::from("foreign").class(), Class::Failure);
+    }
+
+    fn asks() -> Result<Event, CallError> {
+        Ok(Event::ServerRequest(crate::ServerRequest {
+            method: mcp_router_protocol::Method::RootsList,
+            params: mcp_router_protocol::RawParams::default(),
+            reply: tokio::sync::oneshot::channel().0,
+            origin: None,
+        }))
+    }
+
+    fn interim() -> Outcome {
+        Outcome::InputRequired(RawJson::from_static("{}").into())
+    }
+
+    #[tokio::test]
+    async fn a_call_that_waits_for_its_client_holds_nothing_and_is_judged_by_then() {
+        let guard = Arc::new(());
+        let (tell, told) = std::sync::mpsc::channel();
+        let stream =
+            ResponseStream::new(futures::stream::iter([asks()]).chain(futures::stream::pending()));
+        let watch = move |class, _: Option<&CallError>| tell.send(class).unwrap();
+        let answer = McpResponse::Stream(stream).hold(guard.clone()).watch(watch);
+        let McpResponse::Stream(mut held) = answer else {
+            panic!("a stream stays one")
+        };
+        assert_eq!(Arc::strong_count(&guard), 2);
+        held.next().await;
+        assert_eq!(Arc::strong_count(&guard), 1);
+        assert_eq!(told.recv(), Ok(Class::Success));
+    }
+
+    #[tokio::test]
+    async fn an_interim_answer_says_where_it_came_from() {
+        struct There;
+        impl Serving for There {
+            fn place(&self) -> Place {
+                Place {
+                    backend: "b".parse().unwrap(),
+                    endpoint: "e".into(),
+                }
+            }
+        }
+        let by = |outcome: Outcome| match outcome {
+            Outcome::InputRequired(interim) => *interim.by.unwrap(),
+            other => panic!("{other:?}"),
+        };
+        let ready = McpResponse::Ready(interim()).hold_noting(There);
+        assert_eq!(by(ready.outcome().await.unwrap()), There.place());
+        let stream = futures::stream::iter([Ok(Event::Outcome(interim()))]);
+        let stream = McpResponse::Stream(ResponseStream::new(stream)).hold_noting(There);
+        let mut noted = crate::Interim::from(RawJson::from_static("{}"));
+        assert_eq!(by(stream.outcome().await.unwrap()), There.place());
+        noted.on(&"other".parse().unwrap());
+        noted.on(&"b".parse().unwrap());
+        assert_eq!(noted.by.unwrap().backend.as_str(), "other");
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl ClientProfile {
 pub struct Pin {
     /// The backend that asked for input.
     pub backend: BackendName,
-    /// Its endpoint.
+    /// Its endpoint; empty for any, as where there is but one.
     pub endpoint: Arc<str>,
 }
 

@@ -40,7 +40,7 @@ pub mod seal;
 mod session;
 mod trail;
 
-pub use answer::{Class, Classify, HoldGuard};
+pub use answer::{Class, Classify, HoldGuard, Serving};
 pub use context::{ClientProfile, Pin, Principal, RequestContext};
 pub use deadline::{Deadline, HARD_CAP, Pause};
 pub use error::{CallError, Reason, Sent};
@@ -57,7 +57,9 @@ use std::task::{Context, Poll};
 
 use futures::Stream;
 use futures::stream::BoxStream;
-use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, RequestId, Revision};
+use mcp_router_protocol::{
+    BackendName, ErrorObject, Method, RawJson, RawParams, RequestId, Revision,
+};
 use tokio::sync::oneshot;
 
 /// The service every part of the router offers and wants: cloneable, sendable, boxed at the seams.
@@ -93,11 +95,46 @@ pub enum Outcome {
     /// The result, as its bytes.
     Complete(RawJson),
     /// The backend needs input from the client first; the result says what (2026-07-28).
-    InputRequired(RawJson),
+    InputRequired(Interim),
     /// A JSON-RPC error: an answer, not a failure of the backend.
     Error(ErrorObject),
     /// A notification was taken. Nothing is sent to the client for it.
     Accepted,
+}
+
+/// An interim result, and who gave it: later rounds of the call go there.
+#[derive(Clone, Debug)]
+pub struct Interim {
+    /// What is needed, as the backend's bytes.
+    pub result: RawJson,
+    /// Who needs it, as far as anybody on the way has noted it.
+    pub by: Option<Box<Pin>>,
+}
+
+impl Interim {
+    /// Notes the backend, unless one is noted.
+    pub fn on(&mut self, backend: &BackendName) {
+        self.by.get_or_insert_with(|| {
+            Box::new(Pin {
+                backend: backend.clone(),
+                endpoint: "".into(),
+            })
+        });
+    }
+}
+
+impl From<RawJson> for Interim {
+    fn from(result: RawJson) -> Self {
+        Self { result, by: None }
+    }
+}
+
+impl std::ops::Deref for Interim {
+    type Target = RawJson;
+
+    fn deref(&self) -> &RawJson {
+        &self.result
+    }
 }
 
 /// An answer: at once, or a stream that ends in one outcome.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::hkdf;
 use aws_lc_rs::rand;
 use base64::Engine;
@@ -25,6 +26,8 @@ pub enum Purpose {
     Session,
     /// Ids of requests that travel on to another peer.
     RequestId,
+    /// What a call needs to go on in a later request (`requestState`).
+    State,
 }
 
 impl Purpose {
@@ -33,6 +36,7 @@ impl Purpose {
             Self::Cursor => b"mcp-router cursor v1",
             Self::Session => b"mcp-router session v1",
             Self::RequestId => b"mcp-router request id v1",
+            Self::State => b"mcp-router state v1",
         }
     }
 }
@@ -157,6 +161,19 @@ pub fn random_id() -> Result<String, KeyError> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
+/// SHA-256 of several texts, each of which counts with its length: what a token is bound to, in a
+/// fixed size.
+pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    let mut out = [0u8; 32];
+    out.copy_from_slice(context.finish().as_ref());
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -173,6 +190,14 @@ mod tests {
         assert_eq!(new.open(&old.seal(b"x", b"p"), b"p").unwrap(), b"x");
         assert_eq!(old.open(&new.seal(b"x", b"p"), b"p"), None);
         assert!(Sealer::new(&["short"], Purpose::Cursor).is_err());
+    }
+
+    #[test]
+    fn digests_tell_where_one_part_ends() {
+        let parts = |parts: &[&'static str]| digest(parts.iter().map(|p| p.as_bytes()));
+        assert_eq!(parts(&["a", "b"]), parts(&["a", "b"]));
+        assert_ne!(parts(&["a", "b"]), parts(&["ab"]));
+        assert_ne!(parts(&["a", ""]), parts(&["a"]));
     }
 
     #[test]

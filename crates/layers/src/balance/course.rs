@@ -50,14 +50,17 @@ impl Course {
             failure: None,
             bound: None,
         };
-        let first = match &request.context.pin {
+        let pin = request.context.pin.as_ref();
+        let pin = pin.filter(|pin| !pin.endpoint.is_empty());
+        let stays = pin.is_some();
+        let first = match pin {
             Some(pin) => group.position(&pin.endpoint).ok_or_else(|| {
                 CallError::new(Reason::NoBackend, Sent::No)
                     .detail("the endpoint that asked is gone")
             }),
             None => course.first(&request).ok_or_else(|| group.refusal()),
         };
-        if group.members.len() > 1 && request.context.pin.is_none() {
+        if group.members.len() > 1 && !stays {
             course.copy = Some(request.clone());
         }
         let step = first.map(|at| course.step(at, request));

@@ -81,7 +81,10 @@ where
                     if let Some(running) = running {
                         running.answered();
                     }
-                    return Poll::Ready(Ok(answer.hold(running.take())));
+                    return Poll::Ready(Ok(match running.take() {
+                        Some(running) => answer.hold_noting(running),
+                        None => answer,
+                    }));
                 }
                 Err(error) => error.into(),
             };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use mcp_router_routing::balance::{Fitness, Load, PeakEwma};
-use mcp_router_service::{CallError, Class, Classify};
+use mcp_router_service::{CallError, Class, Classify, Pin, Serving};
 use tokio::time::Instant;
 
 use super::group::Group;
@@ -176,6 +176,15 @@ impl Running {
         if let Some(begun) = self.begun.take() {
             let (took, now) = (begun.elapsed(), self.group.origin.elapsed());
             self.group.members[self.at].measure(|ewma| change(ewma, took, now));
+        }
+    }
+}
+
+impl Serving for Running {
+    fn place(&self) -> Pin {
+        Pin {
+            backend: self.group.backend.clone(),
+            endpoint: self.group.members[self.at].endpoint.key().clone(),
         }
     }
 }

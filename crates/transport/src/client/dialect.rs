@@ -135,7 +135,7 @@ impl Dialect {
         }
         match result_type(&result) {
             Ok(ResultType::Complete) => Ok(Outcome::Complete(result)),
-            Ok(ResultType::InputRequired) => Ok(Outcome::InputRequired(result)),
+            Ok(ResultType::InputRequired) => Ok(Outcome::InputRequired(result.into())),
             Ok(ResultType::Other(_)) => Err(protocol_error("unknown resultType")),
             Err(error) => Err(protocol_error("a result is no object").because(error)),
         }
