@@ -63,7 +63,7 @@ fn finish(answer: Result<Outcome, CallError>) -> u8 {
     let (json, code) = match &outcome {
         Outcome::Complete(result) => (result, verdict(result)),
         // Nobody is here to be asked.
-        Outcome::InputRequired(interim) => (interim.result, FAILED),
+        Outcome::InputRequired(interim) => (&interim.result, FAILED),
         Outcome::Error(error) => (error.raw(), FAILED),
         Outcome::Accepted => return OK,
     };
