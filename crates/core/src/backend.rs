@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
 use mcp_router_health::ProbeParams;
 use mcp_router_layers::{Endpoint, Failure, Standing};
-use mcp_router_protocol::{BackendName, Namespace};
+use mcp_router_protocol::{BackendName, Namespace, RawJson};
 use mcp_router_routing::Fitness;
 use mcp_router_service::{
     BackendInfo, CallError, EventStream, McpRequest, McpResponse, McpService, Prober,
@@ -19,6 +19,7 @@ use tower::{Layer, Service};
 use crate::listing::Listing;
 use crate::policy::Policy;
 use crate::status::State;
+use crate::subscriptions::Subscriptions;
 
 pub(crate) type Closing = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
 
@@ -195,6 +196,8 @@ pub(crate) struct Cell {
     pub(crate) position: usize,
     /// Written by the supervisor alone; read by everybody without waiting.
     pub(crate) live: ArcSwap<Live>,
+    /// Which of its resources anybody watches.
+    pub(crate) subscriptions: Subscriptions,
     /// Asks the supervisor to list again.
     pub(crate) relist: tokio::sync::Notify,
     /// Counts listings that ended, well or not.
@@ -243,6 +246,7 @@ impl Cell {
             probed: tokio::sync::Notify::new(),
             position,
             live: ArcSwap::from_pointee(live),
+            subscriptions: Subscriptions::default(),
             relist: tokio::sync::Notify::new(),
             listed: watch::Sender::new(0),
             relisted: std::sync::Mutex::new(None),
@@ -262,6 +266,15 @@ impl Cell {
         };
         let best = self.endpoints.iter().map(fitness).min();
         known.max(best.unwrap_or(Fitness::Usable))
+    }
+
+    /// Whether its resources can be watched, or may be for all that is known.
+    pub(crate) fn has_subscriptions(&self) -> bool {
+        let live = self.live.load();
+        let declared = live.info.capabilities.as_ref();
+        let subscribe = |all: &RawJson| all.get("resources")?.get("subscribe");
+        self.service.is_some()
+            && declared.is_none_or(|all| subscribe(all).is_some_and(|v| v.as_str() == "true"))
     }
 
     /// Whether it may be asked to list again on a client's account: seldom, so that calls for

@@ -14,6 +14,7 @@ use crate::listing::{Bounds, Sources};
 use crate::probe::Probing;
 use crate::router::Router;
 use crate::strategy::Custom;
+use crate::subscriptions::Keeper;
 use crate::supervisor::Supervisor;
 
 /// Why a router could not be built.
@@ -197,6 +198,9 @@ impl RouterBuilder {
         }
         let hub = Arc::new(Hub::new(self.settings, cells, cursors, closings));
         for (cell, sources, events) in feeds {
+            let keeper = Keeper::new(cell.clone(), sources.clone(), hub.settings.namespaces);
+            let stop = hub.stop.clone();
+            tokio::spawn(async move { stop.run_until_cancelled(keeper.run()).await });
             tokio::spawn(Supervisor::new(hub.clone(), cell, sources).run(events));
         }
         for probing in probes {

@@ -16,6 +16,7 @@ use crate::catalogue::{Snapshot, merge};
 use crate::listing::Bounds;
 use crate::status::BackendStatus;
 use crate::strategy::Custom;
+use crate::subscriptions::Readers;
 
 /// What an operator may set; see [`RouterBuilder`](crate::RouterBuilder).
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub(crate) struct Hub {
     /// How often each merged list has changed: tools, prompts, resources. Streams of changes
     /// compare; nothing queues.
     pub(crate) changes: watch::Sender<Changes>,
+    /// Who hears of log messages that belong to no call.
+    pub(crate) readers: Readers,
     ready: watch::Sender<bool>,
     pub(crate) draining: CancellationToken,
     /// Stops the supervisors.
@@ -69,6 +72,7 @@ impl Hub {
             snapshot: ArcSwap::from_pointee(empty),
             cursors,
             changes: watch::Sender::new([0; 3]),
+            readers: Readers::default(),
             ready: watch::Sender::new(false),
             draining: CancellationToken::new(),
             stop: CancellationToken::new(),

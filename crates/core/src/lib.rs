@@ -39,6 +39,7 @@ mod probe;
 mod router;
 mod status;
 mod strategy;
+mod subscriptions;
 mod supervisor;
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ impl Sources {
     }
 
     /// Those to ask, the fittest first.
-    fn in_order(&self) -> Vec<McpService> {
+    pub(crate) fn in_order(&self) -> Vec<McpService> {
         if self.direct.is_empty() {
             return vec![self.service.clone()];
         }

@@ -11,9 +11,11 @@ use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{Stream, StreamExt};
 use mcp_router_health::Backoff;
 use mcp_router_layers::{Endpoint, Failure, Probe, Stage};
-use mcp_router_protocol::{ItemKind, RawParams};
+use mcp_router_observe::dropped::{self, Reason as Dropped};
+use mcp_router_protocol::{ItemKind, Method, RawParams};
 use mcp_router_service::{
-    BackendEvent, BackendInfo, CallError, EventStream, McpRequest, McpService, Outcome,
+    BackendEvent, BackendInfo, CallError, EventStream, McpRequest, McpService, Outbox, Outcome,
+    Scope,
 };
 use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt;
@@ -108,9 +110,11 @@ impl Supervisor {
                 self.retry.reset();
                 self.returned = true;
                 self.all_dirty();
+                self.cell.subscriptions.connected();
             }
             BackendEvent::Lost { error, retry_in } => {
                 self.relist_at = None;
+                self.cell.subscriptions.lost();
                 let text = error_text(&error);
                 self.failed(Stage::Connect, error.reason.as_str(), text, Some(retry_in));
             }
@@ -121,10 +125,35 @@ impl Supervisor {
                     self.dirty.push(kind);
                 }
             }
-            BackendEvent::Notification { method, .. } => {
-                // Log messages and resource updates have no subscriber before subscriptions do.
-                tracing::debug!(backend = %self.cell.meta.name, %method, "notification dropped");
+            BackendEvent::Notification {
+                method,
+                params,
+                scope,
+            } => self.notified(&method, params, &scope),
+        }
+    }
+
+    /// A message of the backend's that belongs to no call.
+    fn notified(&self, method: &Method, params: RawParams, scope: &Scope) {
+        match (method, scope) {
+            (Method::ResourceUpdated, Scope::Shared) => {
+                let namespaces = self.hub.settings.namespaces;
+                let namespace = self.cell.meta.namespace.as_ref();
+                let namespace = namespace.filter(|_| namespaces);
+                self.cell.subscriptions.updated(namespace, &params);
             }
+            (Method::LogMessage, Scope::Shared) => self.hub.readers.log(&params),
+            // A client's own conversation: nobody else's business.
+            (Method::LogMessage, Scope::Session(session)) => {
+                let method = method.clone();
+                if session
+                    .send(Outbox::Notification { method, params })
+                    .is_err()
+                {
+                    dropped::count(Dropped::ClientQueueFull);
+                }
+            }
+            _ => dropped::count_of(Dropped::BackendNotificationUnwanted, method),
         }
     }
 

@@ -9,3 +9,4 @@ mod mock;
 mod probes;
 mod routes;
 mod rules;
+mod watches;

@@ -1,20 +1,26 @@
-//! `subscriptions/listen`: news about the merged lists, as a stream.
+//! `subscriptions/listen`: news about the merged lists and about resources, as a stream.
 //!
 //! A listener remembers which version of each list it told of; what changes meanwhile changes the
-//! versions, not a queue. So a slow client costs nothing and misses nothing.
+//! versions, not a queue. Updates of resources wait in a [mailbox](Mailbox), one for each. So a
+//! slow client costs little and misses nothing.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream;
 use mcp_router_protocol::{Method, RawJson, RawParams};
-use mcp_router_service::{CallError, Event, McpResponse, Outcome, ResponseStream};
+use mcp_router_service::{CallError, Event, McpRequest, McpResponse, Outcome, ResponseStream};
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::invalid_params;
+use super::subscribe::{self, SessionWatches, WATCHED};
 use crate::hub::{Changes, Hub};
+use crate::subscriptions::{Mailbox, Watch};
 
-/// How long changes are gathered before a client hears of them.
+/// How long changes of lists are gathered before a client hears of them.
 const COALESCE: Duration = Duration::from_millis(250);
 
 /// The members of the filter, in the order of [`Changes`], with their notifications.
@@ -28,7 +34,13 @@ struct Listener {
     changes: watch::Receiver<Changes>,
     told: Changes,
     wanted: [bool; 3],
-    pending: Vec<Method>,
+    /// When gathered changes are told.
+    due: Option<Instant>,
+    mailbox: Arc<Mailbox>,
+    /// The resources that the filter names, as the client spells them. Watched for as long as the
+    /// stream is there.
+    watches: Vec<(String, Watch)>,
+    pending: VecDeque<Method>,
     draining: CancellationToken,
     stage: Stage,
 }
@@ -40,23 +52,35 @@ enum Stage {
     Ended,
 }
 
-/// Opens a stream: acknowledgement, then list changes of the kinds asked for. What the router
-/// cannot tell of (resource subscriptions) is left out of the acknowledgement.
-pub(super) fn listen(hub: &Arc<Hub>, params: &RawParams) -> McpResponse {
-    let filter = params.get("notifications");
-    let wants = |member: &str| {
-        filter
-            .as_ref()
-            .and_then(|f| f.get(member))
-            .is_some_and(|v| v.as_str() == "true")
+/// Opens a stream: acknowledgement, then list changes of the kinds asked for and updates of the
+/// resources asked for. In a legacy session it brings what the session subscribes to later, too.
+pub(super) async fn listen(hub: &Arc<Hub>, request: &McpRequest) -> McpResponse {
+    let filter = request.params.get("notifications");
+    let member = |name: &str| filter.as_ref().and_then(|filter| filter.get(name));
+    let wants = |name: &str| member(name).is_some_and(|value| value.as_str() == "true");
+    let uris: Vec<String> = match member("resourceSubscriptions").map(|uris| uris.read_owned()) {
+        None => Vec::new(),
+        Some(Ok(uris)) => uris,
+        Some(Err(_)) => return invalid_params("resourceSubscriptions must be an array of strings"),
     };
     let mut changes = hub.changes.subscribe();
     let told = *changes.borrow_and_update();
+    let mailbox = match &request.context.session {
+        Some(session) => {
+            let mailbox = SessionWatches::of(session).mailbox.clone();
+            hub.readers.enter(&request.context.principal, &mailbox);
+            mailbox
+        }
+        None => Arc::default(),
+    };
     let listener = Listener {
         told,
         changes,
-        wanted: KINDS.map(|(member, _)| wants(member)),
-        pending: Vec::new(),
+        wanted: KINDS.map(|(name, _)| wants(name)),
+        due: None,
+        watches: watches(hub, uris, &mailbox).await,
+        mailbox,
+        pending: VecDeque::new(),
         draining: hub.draining.clone(),
         stage: Stage::Acknowledge,
     };
@@ -64,6 +88,20 @@ pub(super) fn listen(hub: &Arc<Hub>, params: &RawParams) -> McpResponse {
         listener,
         Listener::next,
     )))
+}
+
+async fn watches(hub: &Hub, mut uris: Vec<String>, mailbox: &Arc<Mailbox>) -> Vec<(String, Watch)> {
+    if uris.is_empty() {
+        return Vec::new();
+    }
+    hub.ready().await;
+    let snapshot = hub.snapshot.load_full();
+    uris.sort_unstable();
+    uris.dedup();
+    // What is beyond the bound is not acknowledged.
+    let begun = uris.iter().take(WATCHED);
+    let begun = begun.filter_map(|asked| subscribe::begin(&snapshot, asked, mailbox));
+    subscribe::honoured(begun.collect()).await
 }
 
 impl Listener {
@@ -77,46 +115,59 @@ impl Listener {
             Stage::Listening => {}
             Stage::Ended => return None,
         }
-        while self.pending.is_empty() {
-            let draining = self.draining.clone();
-            tokio::select! {
-                () = draining.cancelled() => return Some(self.end()),
-                changed = self.changes.changed() => if changed.is_err() {
-                    return Some(self.end());
-                },
+        loop {
+            if let Some(method) = self.pending.pop_front() {
+                return Some((Ok(notification(method, RawParams::default())), self));
             }
+            if let Some((method, params)) = self.mailbox.take() {
+                return Some((Ok(notification(method, params)), self));
+            }
+            let due = async {
+                match self.due {
+                    Some(due) => sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
-                () = draining.cancelled() => return Some(self.end()),
-                () = tokio::time::sleep(COALESCE) => self.collect(),
+                () = self.draining.cancelled() => return Some(self.end()),
+                changed = self.changes.changed(), if self.due.is_none() => match changed {
+                    Ok(()) => self.due = Some(Instant::now() + COALESCE),
+                    Err(_) => return Some(self.end()),
+                },
+                () = due => self.collect(),
+                () = self.mailbox.news() => {}
             }
         }
-        let method = self.pending.remove(0);
-        Some((Ok(notification(method, RawParams::default())), self))
     }
 
     fn collect(&mut self) {
+        self.due = None;
         let now = *self.changes.borrow_and_update();
         for (at, (_, method)) in KINDS.iter().enumerate() {
             if self.wanted[at] && now[at] != self.told[at] {
-                self.pending.push(method.clone());
+                self.pending.push_back(method.clone());
             }
         }
         self.told = now;
     }
 
+    /// What the client will hear of, and nothing else.
     fn acknowledged(&self) -> RawParams {
-        let honoured: Vec<_> = KINDS
-            .iter()
-            .zip(self.wanted)
-            .filter(|(_, wanted)| *wanted)
-            .map(|((member, _), _)| format!("\"{member}\":true"))
+        let kinds = KINDS.iter().zip(self.wanted);
+        let kinds = kinds.filter(|(_, wanted)| *wanted);
+        let mut honoured: serde_json::Map<_, _> = kinds
+            .map(|((member, _), _)| ((*member).to_owned(), true.into()))
             .collect();
-        let text = format!("{{\"notifications\":{{{}}}}}", honoured.join(","));
-        RawParams::parse(Some(text.into())).unwrap_or_default()
+        if !self.watches.is_empty() {
+            let uris: Vec<_> = self.watches.iter().map(|(asked, _)| &**asked).collect();
+            honoured.insert("resourceSubscriptions".to_owned(), uris.into());
+        }
+        RawParams::of(&serde_json::json!({ "notifications": honoured }))
     }
 
     fn end(mut self) -> (Result<Event, CallError>, Self) {
         self.stage = Stage::Ended;
+        self.watches.clear();
         let result = RawJson::from_static(r#"{"resultType":"complete"}"#);
         (Ok(Event::Outcome(Outcome::Complete(result))), self)
     }

@@ -9,6 +9,7 @@ mod listen;
 pub(crate) mod manage;
 mod pinned;
 mod read;
+mod subscribe;
 mod uris;
 
 use std::sync::Arc;
@@ -32,7 +33,13 @@ pub(crate) async fn dispatch(hub: Arc<Hub>, request: McpRequest) -> Result<McpRe
         Method::ResourcesRead => read::read(&hub, request).await,
         Method::Complete => complete::complete(&hub, request).await,
         Method::Discover => Ok(McpResponse::complete(hub.snapshot.load().discover.clone())),
-        Method::Listen => Ok(listen::listen(&hub, &request.params)),
+        Method::Listen => Ok(listen::listen(&hub, &request).await),
+        Method::ResourcesSubscribe if let Some(session) = &request.context.session => {
+            Ok(subscribe::subscribe(&hub, session, &request).await)
+        }
+        Method::ResourcesUnsubscribe if let Some(session) = &request.context.session => {
+            Ok(subscribe::unsubscribe(&hub, session, &request))
+        }
         method if method.is_notification() => Ok(McpResponse::Ready(Outcome::Accepted)),
         method => {
             let text = format!("Method not found: {}", method.as_str().escape_debug());
