@@ -13,7 +13,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from . import clients, install, kits, process
+from . import clients, conformance, install, kits, process
 from .backends import Fleet
 from .checks import Names
 
@@ -255,6 +255,8 @@ def parse(arguments):
     parser.add_argument("--binaries", type=Path, default=target / "debug", help="folder of the built binaries")
     parser.add_argument("--require-all", action="store_true", help="a skipped case is a failure")
     parser.add_argument("--direct", action="store_true", help="leave the router out: prove the peers")
+    parser.add_argument("--conformance", action="store_true", help="run the official conformance suite instead")
+    parser.add_argument("--write", action="store_true", help="write its results to docs/conformance.md")
     parser.add_argument("--client", help="only clients whose name matches this pattern")
     parser.add_argument("--backend", help="only backends whose name matches this pattern")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="clients at a time")
@@ -269,6 +271,8 @@ def main(arguments):
     if not options.direct and not (options.binaries / "mcp-router-http").exists():
         print(f"no mcp-router-http in {options.binaries}: build it first (cargo build --workspace)", file=sys.stderr)
         return 2
+    if options.conformance:
+        return conform(options)
     report, work = Report(), Path(tempfile.mkdtemp(prefix="mcp-router-interop-"))
     fleet = Fleet(options.binaries, work, options.backend)
     try:
@@ -285,6 +289,21 @@ def main(arguments):
             print(f"logs and configuration: {work}")
         else:
             shutil.rmtree(work, ignore_errors=True)
+    return total(report, options)
+
+
+def conform(options):
+    report = Report()
+    work = conformance.main(options, report, Report, start_router)
+    if options.keep or report.failed:
+        print(f"logs and results: {work}")
+    else:
+        shutil.rmtree(work, ignore_errors=True)
+    return total(report, options)
+
+
+def total(report, options):
+    """Prints the sum, and gives the exit code."""
     failed = report.failed + (report.skipped if options.require_all else 0)
     if options.require_all and report.skipped:
         print("every case is required here: the skipped ones count as failures")
