@@ -3,6 +3,7 @@
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
@@ -69,6 +70,7 @@ struct Inner {
     slots: Mutex<Slots>,
     carried: Mutex<BTreeMap<Arc<str>, Arc<str>>>,
     closings: Mutex<Option<Vec<Closing>>>,
+    suspended: AtomicBool,
     outbox: mpsc::Sender<Outbox>,
     log_level: watch::Sender<Option<RawJson>>,
 }
@@ -86,6 +88,7 @@ impl Session {
             slots: Mutex::default(),
             carried: Mutex::default(),
             closings: Mutex::new(Some(Vec::new())),
+            suspended: AtomicBool::new(false),
             outbox,
             log_level: watch::Sender::new(None),
         }));
@@ -166,6 +169,19 @@ impl Session {
         lock(&self.0.slots).clear();
     }
 
+    /// Ends the session here alone: its client goes on with it later, or on another replica.
+    /// Hooks run as in [`close`](Self::close), but must leave what is
+    /// [carried](Self::carried) as it is.
+    pub async fn suspend(&self) {
+        self.0.suspended.store(true, Ordering::Release);
+        self.close().await;
+    }
+
+    /// Whether the session ended here alone; see [`suspend`](Self::suspend).
+    pub fn is_suspended(&self) -> bool {
+        self.0.suspended.load(Ordering::Acquire)
+    }
+
     /// Whether [`close`](Self::close) was called.
     pub fn is_closed(&self) -> bool {
         lock(&self.0.closings).is_none()
@@ -209,7 +225,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
 
@@ -235,6 +251,20 @@ mod tests {
         assert_eq!(ran.load(Ordering::Relaxed), 3);
         assert!(session.is_closed());
         assert!(session.on_close(|| Box::pin(async {})).is_err());
+        assert!(!session.is_suspended());
+    }
+
+    #[tokio::test]
+    async fn a_suspended_session_is_closed_here_and_says_so_to_its_hooks() {
+        let (session, _outbox) = session();
+        let seen = Arc::new(AtomicBool::new(false));
+        let (hooked, saw) = (session.clone(), seen.clone());
+        let hook = move || -> BoxFuture<'static, ()> {
+            Box::pin(async move { saw.store(hooked.is_suspended(), Ordering::Relaxed) })
+        };
+        assert!(session.on_close(hook).is_ok());
+        session.suspend().await;
+        assert!(session.is_closed() && seen.load(Ordering::Relaxed));
     }
 
     #[tokio::test]

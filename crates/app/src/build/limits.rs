@@ -4,17 +4,27 @@
 use std::time::Duration;
 
 use mcp_router_config::Config;
-use mcp_router_transport::server::{HttpParams, Page, ServeParams, StdioParams};
+use mcp_router_service::seal::KeyError;
+use mcp_router_transport::server::{HttpParams, Page, Seals, ServeParams, StdioParams};
 
 /// How much longer than the operator says an edge waits for calls in flight: the calls themselves
 /// are ended in time (by the drain layer), and their answers are still to be written.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Parameters of the HTTP edge.
-pub(crate) fn http_params(config: &Config, pages: Vec<Page>) -> HttpParams {
+///
+/// # Errors
+/// If the keys cannot be used.
+pub(crate) fn http_params(config: &Config, pages: Vec<Page>) -> Result<HttpParams, KeyError> {
     let server = &config.server;
+    let keys = super::keys(config);
     let mut params = HttpParams {
         pages,
+        // None: the edge makes its own, and knows that nobody shares them.
+        seals: match keys.is_empty() {
+            true => None,
+            false => Some(Seals::new(&keys)?),
+        },
         allowed_hosts: server.allowed_hosts.clone(),
         allowed_origins: server.allowed_origins.clone(),
         ..HttpParams::default()
@@ -32,7 +42,7 @@ pub(crate) fn http_params(config: &Config, pages: Vec<Page>) -> HttpParams {
     set(&mut limits.header_bytes, from.max_header_bytes);
     set(&mut limits.headers, from.max_headers);
     set(&mut limits.buffered, super::memory::share());
-    params
+    Ok(params)
 }
 
 /// Parameters of the accept loop.

@@ -95,8 +95,7 @@ impl Plan {
     /// # Errors
     /// If something about the plan cannot be done at all. A backend that is not there is no error.
     pub fn build(&self) -> Result<Built, StartError> {
-        let keys = &self.config.server.session_keys;
-        let keys: Vec<_> = keys.iter().map(|k| k.expose_secret().as_bytes()).collect();
+        let keys = keys(&self.config);
         let mut builder = Router::builder()
             .server_name(&self.config.server.name)
             .namespaces(self.config.routing.enable_namespace_prefixing)
@@ -141,6 +140,12 @@ impl Plan {
             source,
         })
     }
+}
+
+/// The secrets that replicas share; none, if the file names none.
+fn keys(config: &Config) -> Vec<&[u8]> {
+    let keys = &config.server.session_keys;
+    keys.iter().map(|k| k.expose_secret().as_bytes()).collect()
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ async fn each_endpoint_has_a_circuit_of_its_own_with_the_numbers_of_the_file() {
 #[test]
 fn limits_of_the_file_reach_the_edges() {
     let config = config(FILE);
-    assert_eq!(http_params(&config, Vec::new()).limits.body, 2000);
+    assert_eq!(http_params(&config, Vec::new()).unwrap().limits.body, 2000);
     assert_eq!(stdio_params(&config).line, 2000);
     assert!(serve_params(&config).drain > Duration::from_secs(13));
 }

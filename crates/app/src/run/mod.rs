@@ -48,7 +48,8 @@ pub(crate) async fn http(plan: Plan) -> Result<(), RunError> {
     let listener = bind::listen(&plan.config.server).await?;
     let built = plan.build()?;
     let end = End::new(&built, &plan.config.server);
-    let params = http_params(&plan.config, pages::pages(&built.router));
+    let params =
+        http_params(&plan.config, pages::pages(&built.router)).map_err(StartError::from)?;
     let stop = CancellationToken::new();
     let mut serving = tokio::spawn(server::serve(
         listener.socket,

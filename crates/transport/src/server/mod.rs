@@ -42,12 +42,14 @@ mod call;
 mod connection;
 mod dialect;
 mod http;
+mod keys;
 mod params;
 mod peer;
 mod serve;
 mod stdio;
 
 pub use http::{Body, HttpService, http};
+pub use keys::{Seals, WallClock};
 pub use params::{HttpLimits, HttpParams, HttpTimes, Page, ServeParams, StdioParams};
 pub use serve::{LocalAddr, ServeOutcome, serve};
 pub use stdio::stdio;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::keys::{Seals, WallClock};
+
 /// A page beside MCP: `/health`, `/ready`, `/metrics`.
 #[derive(Clone)]
 pub struct Page {
@@ -41,6 +43,11 @@ pub struct HttpParams {
     pub limits: HttpLimits,
     /// How long.
     pub times: HttpTimes,
+    /// What seals session ids and the ids of requests to clients. Replicas share it. `None`: made
+    /// at the start, for this process alone.
+    pub seals: Option<Seals>,
+    /// The time of day, for the expiry of session ids.
+    pub clock: WallClock,
 }
 
 /// How much an HTTP edge takes at once.
@@ -52,7 +59,8 @@ pub struct HttpLimits {
     pub streams: usize,
     /// Standing streams of one session.
     pub streams_per_session: usize,
-    /// Sessions. At the limit the one that was silent longest makes room.
+    /// Sessions in memory. At the limit those that were silent longest make room: their ids bring
+    /// them back, and what was opened for them upstream is opened again.
     pub sessions: usize,
     /// Bytes of one request body.
     pub body: usize,
@@ -97,8 +105,12 @@ pub struct HttpTimes {
     pub orphan: Duration,
     /// For a client's answer to a request from a backend.
     pub ask: Duration,
-    /// How long a session lives without a request or stream.
+    /// How long a session is kept in memory without a request or stream.
     pub session_idle: Duration,
+    /// How long a session id is good for.
+    pub session_life: Duration,
+    /// How long `initialize` waits for the upstream sessions that the new id is to carry.
+    pub attach: Duration,
 }
 
 impl Default for HttpTimes {
@@ -109,6 +121,8 @@ impl Default for HttpTimes {
             orphan: Duration::from_secs(60),
             ask: Duration::from_secs(300),
             session_idle: Duration::from_secs(24 * 3600),
+            session_life: Duration::from_secs(24 * 3600),
+            attach: Duration::from_secs(5),
         }
     }
 }

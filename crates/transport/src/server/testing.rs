@@ -24,6 +24,16 @@ pub(crate) struct Mock {
     begun: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<()>>>,
     /// Sends list changes into every open listen stream; closing ends them with an outcome.
     pub(crate) news: Arc<Mutex<Option<broadcast::Sender<Method>>>>,
+    /// What becomes of upstream sessions that `initialize` wants opened.
+    attach: Arc<Mutex<Attach>>,
+}
+
+#[derive(Default)]
+enum Attach {
+    #[default]
+    Nothing,
+    Carry(&'static str, &'static str),
+    Never,
 }
 
 struct Dropped(Arc<AtomicUsize>);
@@ -45,7 +55,18 @@ impl Mock {
             began,
             begun: Arc::new(tokio::sync::Mutex::new(begun)),
             news: Arc::new(Mutex::new(Some(broadcast::Sender::new(16)))),
+            attach: Arc::default(),
         }
+    }
+
+    /// Has new sessions carry this.
+    pub(crate) fn attach(&self, key: &'static str, upstream: &'static str) {
+        *self.attach.lock().unwrap() = Attach::Carry(key, upstream);
+    }
+
+    /// Lets the opening of upstream sessions hang.
+    pub(crate) fn attach_never(&self) {
+        *self.attach.lock().unwrap() = Attach::Never;
     }
 
     pub(crate) fn service(&self) -> McpService {
@@ -92,6 +113,21 @@ impl Mock {
         self.seen.lock().unwrap().push(request.clone());
         match request.method {
             Method::Discover => Ok(complete(DISCOVER)),
+            Method::Attach => {
+                let never = match &*self.attach.lock().unwrap() {
+                    Attach::Nothing => false,
+                    Attach::Carry(key, upstream) => {
+                        let session = request.context.session.as_ref().unwrap();
+                        session.set_carried(*key, *upstream);
+                        false
+                    }
+                    Attach::Never => true,
+                };
+                if never {
+                    std::future::pending::<()>().await;
+                }
+                Ok(complete("{}"))
+            }
             Method::ToolsList => Ok(complete(r#"{"tools":[],"ttlMs":7,"cacheScope":"public"}"#)),
             Method::Listen => Ok(self.listen()),
             Method::ResourcesRead => {

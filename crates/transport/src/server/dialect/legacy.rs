@@ -13,6 +13,7 @@ use tower::ServiceExt;
 use super::mention::{CACHE_SCOPE, RESULT_TYPE, TTL_MS};
 use super::modern::is_modern_only;
 use super::{Wire, is_level, no_method};
+use crate::server::peer::Hello;
 
 /// Most that a session keeps of what its client said about itself.
 const MAX_PROFILE: usize = 64 << 10;
@@ -21,7 +22,7 @@ const MAX_PROFILE: usize = 64 << 10;
 ///
 /// # Errors
 /// -32602, saying which parameter is wrong.
-pub(crate) fn hello(params: &RawParams) -> Result<(Revision, ClientProfile), ErrorObject> {
+pub(crate) fn hello(params: &RawParams) -> Result<Hello, ErrorObject> {
     let wrong = |text: &str| ErrorObject::new(code::INVALID_PARAMS, text);
     let version: Option<String> = params
         .get("protocolVersion")
@@ -43,7 +44,8 @@ pub(crate) fn hello(params: &RawParams) -> Result<(Revision, ClientProfile), Err
         capabilities: Some(declared(&capabilities.unwrap_or(none), revision)),
         takes_input_required: false,
     };
-    Ok((revision, client))
+    let client = std::sync::Arc::new(client);
+    Ok(Hello { revision, client })
 }
 
 /// Answers what needs no backend; `None` for everything else.

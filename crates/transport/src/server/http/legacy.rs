@@ -9,6 +9,9 @@ use mcp_router_protocol::{
     EnvelopeError, Era, ErrorObject, Message, Method, RawJson, RawParams, RequestId, Revision,
 };
 
+use mcp_router_service::McpRequest;
+use tower::ServiceExt;
+
 use super::body::Body;
 use super::events::Events;
 use super::keep::{KeptCall, KeptReplies};
@@ -69,7 +72,9 @@ pub(super) async fn message(
 /// The session of a request, its version header checked.
 pub(super) fn session(shared: &Shared, head: &Parts) -> Result<Arc<Peer>, Refusal> {
     let principal = Shared::principal(head);
-    let peer = shared.sessions.find(single(head, SESSION), &principal)?;
+    let peer = shared
+        .sessions
+        .find(shared, single(head, SESSION), &principal)?;
     let legacy = |text: &str| {
         let revision = text.trim().parse::<Revision>();
         revision.is_ok_and(|r| r.era() == Era::Legacy)
@@ -98,11 +103,29 @@ async fn initialize(
     Ok(match opened {
         Err(error) => reply::error(StatusCode::OK, Some(id), &error),
         Ok((peer, result)) => {
-            shared.sessions.add(peer.clone());
+            attach(shared, &peer).await;
+            let session = shared.sessions.add(peer)?;
             let answer = reply::message(StatusCode::OK, Wire::result(id, &result));
-            reply::in_session(answer, peer.session().id().as_str())
+            reply::in_session(answer, &session)
         }
     })
+}
+
+/// Opens the upstream sessions that the new id is to carry. A backend that takes too long gets its
+/// own at the first call, in this process alone.
+async fn attach(shared: &Shared, peer: &Arc<Peer>) {
+    let request = McpRequest {
+        method: Method::Attach,
+        params: RawParams::default(),
+        context: peer.context(false),
+    };
+    let opened = shared.router.clone().oneshot(request);
+    if tokio::time::timeout(shared.params.times.attach, opened)
+        .await
+        .is_err()
+    {
+        tracing::info!("not every upstream session was opened at once");
+    }
 }
 
 /// A request of a session on its way.

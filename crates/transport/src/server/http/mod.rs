@@ -39,6 +39,7 @@ pub use body::Body;
 use gate::Gate;
 use sessions::Sessions;
 
+use super::keys::Seals;
 use super::params::{HttpParams, Page};
 
 /// The session id's header.
@@ -59,13 +60,16 @@ const SSE_POST: &str = "/sse/messages";
 /// A [`Principal`] among a request's extensions is taken for whom authentication found.
 pub fn http(router: McpService, params: HttpParams) -> HttpService {
     let limits = &params.limits;
+    // Without randomness nothing can be sealed, and no session opened.
+    let made = || Seals::new::<&[u8]>(&[]).ok();
+    let seals = params.seals.clone().or_else(made);
     let shared = Arc::new(Shared {
         gate: Gate::new(&params),
         in_flight: Arc::new(Semaphore::new(limits.in_flight)),
         streams: Arc::new(Semaphore::new(limits.streams)),
         buffered: intake::budget(limits.buffered),
         drain: CancellationToken::new(),
-        sessions: Sessions::new(limits.sessions, params.times.session_idle),
+        sessions: Sessions::new(&params, seals.map(|s| s.session)),
         connections: sse::Connections::default(),
         router,
         params,
@@ -103,11 +107,19 @@ impl HttpService {
         self.shared.drain.cancel();
     }
 
-    /// Ends every session: cancels its calls, ends its streams, and closes what was opened for it
-    /// upstream. New ones can still be opened. Safe to drop; what was not closed then stays open.
+    /// Ends every session here: cancels its calls, ends its streams, and closes what was opened
+    /// for it upstream. New ones can still be opened, and whoever has the same
+    /// [keys](super::HttpParams::seals) serves the old ones on; what their ids carry is left open
+    /// for them. Safe to drop; what was not closed then stays open.
     pub async fn close(&self) {
         let sessions = self.shared.sessions.take_all();
-        let closing = sessions.iter().map(|peer| peer.close());
+        let shared_keys = self.shared.params.seals.is_some();
+        let closing = sessions.iter().map(|peer| async move {
+            match shared_keys {
+                true => peer.suspend().await,
+                false => peer.close().await,
+            }
+        });
         futures::future::join(
             futures::future::join_all(closing),
             self.shared.connections.close_all(),

@@ -9,7 +9,7 @@ use http::request::Parts;
 use super::body::Body;
 use super::events::Events;
 use super::post::names_modern;
-use super::{Shared, legacy, negotiate, reply, sessions};
+use super::{SESSION, Shared, legacy, negotiate, reply, sessions, single};
 
 type Refusal = Box<Response<Body>>;
 
@@ -43,7 +43,7 @@ pub(super) fn delete(shared: &Arc<Shared>, head: &Parts) -> Response<Body> {
     match found {
         Err(refusal) => *refusal,
         Ok(peer) => {
-            shared.sessions.remove(&peer);
+            shared.sessions.end(single(head, SESSION));
             sessions::close(peer);
             reply::gone()
         }

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt};
 use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, Revision};
 use mcp_router_service::{
-    ClientProfile, McpRequest, McpResponse, McpService, Principal, RequestContext, Session,
-    SessionId,
+    ClientProfile, McpRequest, McpResponse, McpService, Principal, RequestContext, ResponseStream,
+    Session, SessionId,
 };
 use tower::ServiceExt;
 
@@ -24,6 +25,13 @@ use standing::Standing;
 pub(crate) use standing::StandingStream;
 
 use super::dialect::legacy;
+
+/// What is agreed by `initialize`.
+#[derive(Clone, Debug)]
+pub(crate) struct Hello {
+    pub(crate) revision: Revision,
+    pub(crate) client: Arc<ClientProfile>,
+}
 
 /// One legacy client.
 #[derive(Debug)]
@@ -50,29 +58,57 @@ impl Peer {
         principal: Principal,
         ask_limit: Duration,
     ) -> Result<(Arc<Self>, RawJson), ErrorObject> {
-        let (revision, client) = legacy::hello(params)?;
-        let client = Arc::new(client);
-        let (session, outbox) = Session::open(id, client.clone());
-        let context = context(&session, &client, &principal);
-        let answer = legacy::welcome(router.clone(), revision, context.clone()).await?;
-        let news = match listen(router, context).await {
-            Some(McpResponse::Stream(stream)) => Some(stream),
-            _ => {
-                tracing::warn!("the router offers no change stream: this client hears of none");
-                None
-            }
-        };
-        let peer = Self {
+        let hello = legacy::hello(params)?;
+        let (session, outbox) = Session::open(id, hello.client.clone());
+        let context = context(&session, &hello.client, &principal);
+        let answer = legacy::welcome(router.clone(), hello.revision, context.clone()).await?;
+        let news = listen(router.clone(), context).await;
+        let standing = Standing::new(outbox, Some(news));
+        let peer = Self::new(session, hello.revision, principal, standing, ask_limit);
+        Ok((Arc::new(peer), answer))
+    }
+
+    /// A session that was opened before, by this process or another. News are listened for once
+    /// the client opens a stream for them.
+    pub(crate) fn revive(
+        router: &McpService,
+        id: SessionId,
+        hello: Hello,
+        principal: Principal,
+        ask_limit: Duration,
+    ) -> Arc<Self> {
+        let (session, outbox) = Session::open(id, hello.client.clone());
+        let context = context(&session, &hello.client, &principal);
+        let news = stream::once(listen(router.clone(), context)).flatten();
+        let standing = Standing::new(outbox, Some(ResponseStream::new(news)));
+        let peer = Self::new(session, hello.revision, principal, standing, ask_limit);
+        Arc::new(peer)
+    }
+
+    fn new(
+        session: Session,
+        revision: Revision,
+        principal: Principal,
+        standing: Standing,
+        ask_limit: Duration,
+    ) -> Self {
+        Self {
             session,
             principal,
             revision,
             calls: Calls::default(),
             asks: Asks::default(),
-            standing: Standing::new(outbox, news),
+            standing,
             streams: AtomicUsize::new(0),
             ask_limit,
-        };
-        Ok((Arc::new(peer), answer))
+        }
+    }
+
+    pub(crate) fn hello(&self) -> Hello {
+        Hello {
+            revision: self.revision,
+            client: self.session.client().clone(),
+        }
     }
 
     pub(crate) const fn session(&self) -> &Session {
@@ -122,10 +158,20 @@ impl Peer {
 
     /// Ends the session: cancels its calls, ends its streams, closes what was opened upstream.
     pub(crate) async fn close(&self) {
+        self.stop();
+        self.session.close().await;
+    }
+
+    /// Ends the session here alone: it may come back, and what its id carries lives on.
+    pub(crate) async fn suspend(&self) {
+        self.stop();
+        self.session.suspend().await;
+    }
+
+    fn stop(&self) {
         self.calls.cancel_all();
         self.asks.clear();
         self.standing.end();
-        self.session.close().await;
     }
 }
 
@@ -144,14 +190,20 @@ fn context(
 
 /// Legacy clients hear of every kind of change; the stream remembers what it told of, so nothing
 /// is lost while the client has no stream open.
-async fn listen(router: &McpService, context: RequestContext) -> Option<McpResponse> {
+async fn listen(router: McpService, context: RequestContext) -> ResponseStream {
     let filter = bytes::Bytes::from_static(
         br#"{"notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true}}"#,
     );
     let request = McpRequest {
         method: Method::Listen,
-        params: RawParams::parse(Some(filter)).ok()?,
+        params: RawParams::parse(Some(filter)).unwrap_or_default(),
         context,
     };
-    router.clone().oneshot(request).await.ok()
+    match router.oneshot(request).await {
+        Ok(McpResponse::Stream(stream)) => stream,
+        _ => {
+            tracing::warn!("the router offers no change stream: this client hears of none");
+            ResponseStream::new(stream::pending())
+        }
+    }
 }

@@ -44,9 +44,10 @@ async fn r40_b20_a_session_is_400_if_missing_and_404_if_it_is_none() {
     let list = request("1", "tools/list", "{}");
     assert_eq!(edge.post(&[], &list).await.status, 400);
     let mut forged = edge.session("2025-11-25", "{}").await;
-    forged.replace_range(..1, if forged.starts_with('A') { "B" } else { "A" });
+    forged.replace_range(20..21, if &forged[20..21] == "A" { "B" } else { "A" });
     let long = "A".repeat(8 << 10);
-    for id in [&*forged, "../..", "x", &long, "%00", "a b"] {
+    let odd = "é".repeat(30);
+    for id in [&*forged, "../..", "x", &long, "%00", "a b", &odd] {
         for method in ["POST", "GET", "DELETE"] {
             let answer = edge.send(method, "/mcp", &[(SESSION, id)], &list).await;
             assert_eq!(answer.status, 404, "{method}");

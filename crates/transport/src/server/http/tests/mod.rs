@@ -5,6 +5,7 @@ mod gate;
 mod hostile;
 mod legacy;
 mod modern;
+mod sessions;
 mod sse;
 mod streams;
 

@@ -116,7 +116,7 @@ async fn f38_draining_the_edge_ends_what_would_stay_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn r40_silent_sessions_end_and_make_room() {
+async fn silent_sessions_make_room_and_come_back() {
     let edge = Edge::with(HttpParams {
         limits: HttpLimits {
             sessions: 2,
@@ -142,26 +142,33 @@ async fn r40_silent_sessions_end_and_make_room() {
         503,
         "nobody was silent long enough"
     );
-    tokio::time::sleep(Duration::from_secs(120)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let new = edge.session("2025-11-25", "{}").await;
-    assert_eq!(edge.post(&[(SESSION, &*old)], &ping).await.status, 404);
-    tokio::time::sleep(Duration::from_secs(700)).await;
-    assert_eq!(edge.post(&[(SESSION, &*new)], &ping).await.status, 404);
     assert_eq!(
-        edge.post(&[(SESSION, &*busy)], &ping).await.status,
-        200,
-        "it has a stream"
+        edge.post(&[(SESSION, &*old)], &ping).await.status,
+        503,
+        "its id would bring it back, but nobody was silent long enough"
     );
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(edge.post(&[(SESSION, &*old)], &ping).await.status, 200);
+    tokio::time::sleep(Duration::from_secs(700)).await;
+    for id in [&new, &busy] {
+        assert_eq!(edge.post(&[(SESSION, &**id)], &ping).await.status, 200);
+    }
+    let left = edge.mock.count(&McpMethod::Listen);
+    assert_eq!(left, 3, "what came back listens once it has a stream");
     drop(stream);
 }
 
 #[tokio::test]
-async fn close_ends_every_session() {
+async fn close_ends_every_session_here() {
     let edge = Edge::new();
     let id = edge.session("2025-11-25", "{}").await;
-    let stream = edge.open("GET", "/mcp", &[(SESSION, &*id)], "").await;
+    let h = [(SESSION, &*id)];
+    edge.post(&h, &call("1", "echo")).await;
+    let before = edge.mock.last(&McpMethod::ToolsCall).context.session;
+    let stream = edge.open("GET", "/mcp", &h, "").await;
     edge.http.close().await;
     assert_eq!(read(stream).await.text, "");
-    let ping = request("1", "ping", "{}");
-    assert_eq!(edge.post(&[(SESSION, &*id)], &ping).await.status, 404);
+    assert!(before.unwrap().is_closed());
 }
