@@ -25,8 +25,8 @@ mod yaml;
 pub use load::{Flags, LoadInput, Loaded, load, without_file};
 pub use model::{
     BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint, HttpServer,
-    HttpTransport, Limits, LogFormat, PoolConfig, RetryConfig, RoutingConfig, ServerConfig,
-    SessionMode, UnknownLogFormat,
+    HttpTransport, Limits, LogFormat, PoolConfig, RetryConfig, RoutingConfig, Separator,
+    ServerConfig, SessionMode, UnknownLogFormat,
 };
 pub use report::{Complaint, ConfigErrors, Finding, Place, Warning};
 pub use schema::schema;

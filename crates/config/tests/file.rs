@@ -200,7 +200,6 @@ fn a_file_of_the_python_router_works_as_it_is_and_every_key_of_it_is_active() {
 fn keys_of_later_releases_are_found_not_ignored() {
     let text = r#"
 backends: []
-routing: { namespace_separator: "__" }
 registration: { allow_private: true }
 alerts: [{ type: slack, url: "https://h" }]
 "#;
@@ -211,9 +210,24 @@ alerts: [{ type: slack, url: "https://h" }]
         .map(|f| f.key.clone())
         .collect();
     found.sort();
-    let expected = ["alerts", "registration", "routing.namespace_separator"];
+    let expected = ["alerts", "registration"];
     assert_eq!(found, expected);
     assert!(loaded.not_implemented.iter().all(|f| f.place.is_some()));
+}
+
+#[test]
+fn separators_that_keep_names_apart_are_accepted() {
+    let load = |text: &str| {
+        let text = format!("backends: []\nrouting: {{ namespace_separator: {text} }}");
+        load_text(&text).map(|loaded| loaded.config.routing.namespace_separator.as_str())
+    };
+    assert_eq!(load("null").unwrap(), ".");
+    assert_eq!(load("\".\"").unwrap(), ".");
+    assert_eq!(load("__").unwrap(), "__");
+    for refused in ["_", "\"-\"", "/", "\"\""] {
+        let found = load(refused).unwrap_err().to_string();
+        assert!(found.contains("must be one of"), "{refused}: {found}");
+    }
 }
 
 #[test]

@@ -59,6 +59,7 @@ impl Default for RouterBuilder {
             server_name: "mcp-router".into(),
             server_version: env!("CARGO_PKG_VERSION").into(),
             namespaces: true,
+            fitted: false,
             stale_ttl: Duration::from_secs(300),
             cache_ttl: Duration::from_secs(300),
             startup_wait: Duration::from_secs(2),
@@ -87,6 +88,16 @@ impl RouterBuilder {
     #[must_use]
     pub const fn namespaces(mut self, on: bool) -> Self {
         self.settings.namespaces = on;
+        self
+    }
+
+    /// Whether every client gets names of tools and prompts that hosts and model APIs accept:
+    /// `[a-zA-Z0-9_-]`, at most 64 bytes, `namespace__name`. Otherwise those get them that are known
+    /// to need them ([`Profile`](mcp_router_protocol::Profile)). Calls understand every spelling,
+    /// whoever makes them. Default false.
+    #[must_use]
+    pub const fn fitted_names(mut self, on: bool) -> Self {
+        self.settings.fitted = on;
         self
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) server_name: String,
     pub(crate) server_version: String,
     pub(crate) namespaces: bool,
+    /// Whether every client gets names that model APIs accept.
+    pub(crate) fitted: bool,
     pub(crate) stale_ttl: Duration,
     pub(crate) cache_ttl: Duration,
     pub(crate) startup_wait: Duration,

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::future::{BoxFuture, FutureExt};
-use mcp_router_protocol::{ItemKind, RawJson};
-use mcp_router_service::{CallError, McpRequest, McpResponse, McpService};
+use mcp_router_protocol::{ItemKind, Profile, RawJson};
+use mcp_router_service::{CallError, ClientProfile, McpRequest, McpResponse, McpService};
 use tower::Service;
 
 use crate::builder::RouterBuilder;
+use crate::catalogue::{Audience, Row};
 use crate::dispatch::dispatch;
 use crate::hub::Hub;
 use crate::status::{BackendStatus, Readiness};
@@ -47,8 +48,10 @@ pub struct Router {
 /// One tool as clients see it, for tables on a terminal.
 #[derive(Clone, Debug)]
 pub struct ToolEntry {
-    /// The exposed name.
+    /// The name that clients of the profile get.
     pub name: String,
+    /// The name that operators know it by: `namespace.name`.
+    pub exposed: String,
     /// Whose tool it is.
     pub backend: String,
     /// Its definition under the exposed name.
@@ -97,16 +100,36 @@ impl Router {
         self.hub.rouse().await;
     }
 
-    /// The merged tools, sorted by exposed name; the router's own are not among them.
+    /// The merged tools as most clients get them, sorted by name; the router's own are not among
+    /// them.
     pub fn tools(&self) -> Vec<ToolEntry> {
+        self.tools_for(Profile::Plain)
+    }
+
+    /// As [`tools`](Self::tools), as the clients of a profile get them.
+    pub fn tools_for(&self, profile: Profile) -> Vec<ToolEntry> {
         let snapshot = self.hub.snapshot.load();
-        let entries = snapshot.table(ItemKind::Tool).entries();
-        let row = |e: &crate::catalogue::Entry| ToolEntry {
-            name: e.exposed.to_string(),
-            backend: e.owner.meta.name.to_string(),
-            definition: RawJson::from_checked(e.definition.clone()),
+        let audience = Audience {
+            profile,
+            modern: true,
         };
-        entries.iter().map(row).collect()
+        let entries = snapshot.table(ItemKind::Tool).entries();
+        let view = snapshot.view(&self.hub.settings, ItemKind::Tool, audience);
+        let row = |row: &Row| ToolEntry {
+            name: row.name.to_string(),
+            exposed: entries[row.entry].exposed.to_string(),
+            backend: entries[row.entry].owner.meta.name.to_string(),
+            definition: RawJson::from_checked(row.definition.clone()),
+        };
+        view.rows().iter().map(row).collect()
+    }
+
+    /// Whether a tool of this name is listed, in whatever spelling.
+    pub fn has_tool(&self, name: &str) -> bool {
+        let snapshot = self.hub.snapshot.load();
+        let client = ClientProfile::default();
+        let found = snapshot.find(&self.hub.settings, ItemKind::Tool, name, &client);
+        found.is_some()
     }
 
     /// Ends streams of changes with an answer and reports not ready. Calls still go through.

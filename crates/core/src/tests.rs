@@ -6,6 +6,7 @@ mod inprocess;
 mod lists;
 mod live;
 mod mock;
+mod names;
 mod probes;
 mod routes;
 mod rules;

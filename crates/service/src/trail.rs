@@ -17,6 +17,7 @@ struct Notes {
     /// Those before it.
     earlier: Vec<BackendName>,
     attempts: u32,
+    name: Option<Arc<str>>,
 }
 
 impl Trail {
@@ -34,6 +35,21 @@ impl Trail {
             }
             notes.attempts += 1;
         }
+    }
+
+    /// Notes that what the client calls is known to operators by another name.
+    pub fn name(&self, exposed: &str) {
+        if let Some(notes) = &self.0 {
+            let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+            notes.name = Some(exposed.into());
+        }
+    }
+
+    /// The name noted last.
+    pub fn named(&self) -> Option<Arc<str>> {
+        let notes = self.0.as_ref()?;
+        let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.name.clone()
     }
 
     /// Notes that the call is made again at the backend where it is.
@@ -75,6 +91,8 @@ mod tests {
         clone.visit(&a);
         clone.visit(&b);
         trail.again();
+        clone.name("a.b");
+        assert_eq!(trail.named().as_deref(), Some("a.b"));
         assert_eq!(trail.last(), (Some(b), 3));
         assert_eq!(trail.earlier(), std::slice::from_ref(&a));
         let none = Trail::default();

@@ -9,7 +9,7 @@ mod stack;
 
 use std::time::Duration;
 
-use mcp_router_config::{BackendConfig, Config};
+use mcp_router_config::{BackendConfig, Config, Separator};
 use mcp_router_core::{Backend, BuildError, Router};
 use mcp_router_layers::DrainLayer;
 use mcp_router_protocol::BackendName;
@@ -99,6 +99,7 @@ impl Plan {
         let mut builder = Router::builder()
             .server_name(&self.config.server.name)
             .namespaces(self.config.routing.enable_namespace_prefixing)
+            .fitted_names(self.config.routing.namespace_separator == Separator::Underscores)
             .default_strategy(self.config.routing.default_strategy)
             .stale_ttl(self.config.server.stale_ttl)
             .cache_ttl(self.config.routing.cache_ttl)

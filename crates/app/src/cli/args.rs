@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use mcp_router_config::{Flags, LogFormat, VARIABLES};
 
+use mcp_router_protocol::Profile;
+
 use super::USAGE;
 
 /// Which way clients come in.
@@ -77,10 +79,19 @@ pub(super) enum Command {
         /// Print JSON, with whole definitions
         #[arg(long)]
         json: bool,
+        /// Show the names that clients of this host get: claude-desktop, claude-code, cursor,
+        /// vscode, openai, codex, copilot, windsurf, bedrock, or what a host calls itself
+        #[arg(
+            long = "as",
+            value_name = "HOST",
+            default_value = "plain",
+            hide_default_value = true
+        )]
+        host: Profile,
     },
     /// Call one tool and print its result as JSON
     Call {
-        /// The tool's exposed name, as `tools` prints it
+        /// The tool's exposed name, as `tools` prints it for any host
         name: String,
         /// The arguments, a JSON object
         #[arg(value_name = "JSON", default_value = "{}")]

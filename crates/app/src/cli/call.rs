@@ -32,7 +32,7 @@ pub(super) fn call(cli: &Cli, name: &str, arguments: &str) -> u8 {
 /// Resolves once a tool is there, however many backends are still on their way.
 async fn listed(router: &Router, name: &str) {
     let mut look = tokio::time::interval(Duration::from_millis(20));
-    while !router.tools().iter().any(|tool| tool.name == name) {
+    while !router.has_tool(name) {
         look.tick().await;
     }
 }

@@ -2,20 +2,21 @@
 
 use mcp_router_core::{BackendStatus, Router, State, ToolEntry};
 use mcp_router_observe::printable;
-use mcp_router_protocol::RawJson;
+use mcp_router_protocol::{Profile, RawJson};
 use serde::Serialize;
 
 use super::args::Cli;
 use super::{FAILED, OK, serve, terminal};
 
 /// Connects to every backend, waits until each has answered or failed, and prints the merged
-/// tools. Backends that could not be reached are named on standard error; if none could, that is a
-/// failure.
-pub(super) fn tools(cli: &Cli, json: bool) -> u8 {
+/// tools as clients of `host` get them, with the names that operators know them by where those
+/// differ. Backends that could not be reached are named on standard error; if none could, that is
+/// a failure.
+pub(super) fn tools(cli: &Cli, json: bool, host: Profile) -> u8 {
     serve::with_router(cli, async |router: Router| {
         router.ready().await;
         router.rouse().await;
-        let tools = router.tools();
+        let tools = router.tools_for(host);
         let text = if json {
             as_json(&tools)
         } else {
@@ -50,6 +51,8 @@ fn as_json(tools: &[ToolEntry]) -> String {
     #[derive(Serialize)]
     struct Row<'a> {
         name: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exposed: Option<&'a str>,
         backend: &'a str,
         definition: &'a RawJson,
     }
@@ -57,6 +60,7 @@ fn as_json(tools: &[ToolEntry]) -> String {
         .iter()
         .map(|tool| Row {
             name: &tool.name,
+            exposed: (tool.name != tool.exposed).then_some(&tool.exposed),
             backend: &tool.backend,
             definition: &tool.definition,
         })
@@ -66,29 +70,38 @@ fn as_json(tools: &[ToolEntry]) -> String {
     text.unwrap_or_default() + "\n"
 }
 
-/// Three columns; foreign text is cut and escaped, so that no backend paints our terminal.
+/// One line a tool, with a column for what was renamed if anything was. Foreign text is cut and
+/// escaped, so that no backend paints our terminal.
 fn as_table(tools: &[ToolEntry]) -> String {
-    let rows: Vec<[String; 3]> = tools
-        .iter()
-        .map(|tool| {
-            let description = tool.definition.get_str("description").unwrap_or_default();
-            let first_line = description.lines().next().unwrap_or_default();
-            [
-                printable(&tool.name).into_owned(),
-                printable(&tool.backend).into_owned(),
-                printable(first_line).into_owned(),
-            ]
-        })
-        .collect();
-    let header = ["TOOL", "BACKEND", "DESCRIPTION"].map(str::to_owned);
+    let renamed = tools.iter().any(|tool| tool.name != tool.exposed);
+    let row = |[name, exposed, backend, text]: [&str; 4]| {
+        let mut row = vec![printable(name).into_owned()];
+        row.extend(renamed.then(|| printable(exposed).into_owned()));
+        row.extend([backend, text].map(|text| printable(text).into_owned()));
+        row
+    };
+    let mut rows = vec![row(["TOOL", "RENAMED FROM", "BACKEND", "DESCRIPTION"])];
+    rows.extend(tools.iter().map(|tool| {
+        let description = tool.definition.get_str("description").unwrap_or_default();
+        let first_line = description.lines().next().unwrap_or_default();
+        let exposed = match tool.name == tool.exposed {
+            true => "",
+            false => &tool.exposed,
+        };
+        row([&tool.name, exposed, &tool.backend, first_line])
+    }));
     let width = |column: usize| {
-        let cells = rows.iter().chain([&header]).map(|row| &row[column]);
+        let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let (first, second) = (width(0), width(1));
-    let lines = std::iter::once(&header).chain(&rows).map(|[a, b, c]| {
-        let line = format!("{a:first$}  {b:second$}  {c}");
-        format!("{}\n", line.trim_end())
+    let columns = rows.first().map_or(0, Vec::len);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let lines = rows.iter().map(|row| {
+        let cells = row.iter().zip(&widths);
+        let cells: Vec<_> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        format!("{}\n", cells.join("  ").trim_end())
     });
     lines.collect()
 }
@@ -101,6 +114,7 @@ mod tests {
     fn b36_the_table_is_aligned_and_escaped() {
         let tool = |name: &str, definition| ToolEntry {
             name: name.to_owned(),
+            exposed: name.to_owned(),
             backend: "b".to_owned(),
             definition: RawJson::from_static(definition),
         };
@@ -117,5 +131,25 @@ mod tests {
              c            b\n"
         );
         assert!(as_json(&tools).contains(r#""name": "a.long_name""#));
+    }
+
+    #[test]
+    fn what_was_renamed_is_shown_beside_its_new_name() {
+        let tool = |name: &str, exposed: &str| ToolEntry {
+            name: name.to_owned(),
+            exposed: exposed.to_owned(),
+            backend: "b".to_owned(),
+            definition: RawJson::from_static("{}"),
+        };
+        let tools = [tool("a__long", "a.long"), tool("same", "same")];
+        assert_eq!(
+            as_table(&tools),
+            "TOOL     RENAMED FROM  BACKEND  DESCRIPTION\n\
+             a__long  a.long        b\n\
+             same                   b\n"
+        );
+        let json = as_json(&tools);
+        assert!(json.contains(r#""exposed": "a.long""#), "{json}");
+        assert!(!json.contains(r#""exposed": "same""#), "{json}");
     }
 }

@@ -16,9 +16,9 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::load::Flags;
-use crate::model::{Config, RetryConfig, RoutingConfig};
-use crate::raw::{RawFile, RawRetry, RawRouting, RawStrategy};
-use crate::report::{Complaint, Finding, Notes};
+use crate::model::{Config, RetryConfig, RoutingConfig, Separator};
+use crate::raw::{RawFile, RawRetry, RawRouting, RawSeparator, RawStrategy};
+use crate::report::{Complaint, Notes};
 use crate::variables::{Environment, Said};
 use crate::yaml::{Path, Places};
 use mcp_router_health::BackoffParams;
@@ -50,10 +50,10 @@ pub(crate) fn build(raw: RawFile, flags: &Flags, site: &mut Site<'_>) -> Config 
 
 fn routing(raw: RawRouting, site: &mut Site<'_>) -> RoutingConfig {
     let path = Path::root().key("routing");
-    let separator = raw.namespace_separator.unwrap_or_else(|| ".".to_owned());
-    if separator != "." {
-        site.not_implemented(&path.key("namespace_separator"));
-    }
+    let separator = match raw.namespace_separator {
+        None | Some(RawSeparator::Dot) => Separator::Dot,
+        Some(RawSeparator::Underscores) => Separator::Underscores,
+    };
     let said = site.said;
     RoutingConfig {
         default_strategy: said
@@ -142,14 +142,5 @@ impl Site<'_> {
                 None
             }
         }
-    }
-
-    /// A key whose value asks for what cannot be done yet.
-    fn not_implemented(&mut self, path: &Path) {
-        self.notes.not_implemented.push(Finding {
-            key: path.to_string(),
-            backend: None,
-            place: self.places.key_place(path),
-        });
     }
 }

@@ -15,7 +15,7 @@ pub use backend::{
     PoolConfig, SessionMode,
 };
 pub use limits::Limits;
-pub use routing::{RetryConfig, RoutingConfig};
+pub use routing::{RetryConfig, RoutingConfig, Separator};
 pub use server::{LogFormat, ServerConfig, UnknownLogFormat};
 
 /// The whole configuration: file, environment and flags put together.

@@ -14,7 +14,7 @@ pub struct RoutingConfig {
     /// Whether exposed names carry the namespace of their backend.
     pub enable_namespace_prefixing: bool,
     /// What stands between namespace and name.
-    pub namespace_separator: String,
+    pub namespace_separator: Separator,
     /// Longest age of a cached list.
     pub cache_ttl: Duration,
     /// One attempt at a backend that sets no time of its own.
@@ -23,6 +23,26 @@ pub struct RoutingConfig {
     pub startup_wait: Option<Duration>,
     /// How often a call is tried, and how long is waited between.
     pub retry: RetryConfig,
+}
+
+/// What stands between namespace and name.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Separator {
+    /// `.`; other names for hosts that are known to need them.
+    #[default]
+    Dot,
+    /// `__`, and every name so that hosts and model APIs accept it.
+    Underscores,
+}
+
+impl Separator {
+    /// As it stands in names.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dot => ".",
+            Self::Underscores => "__",
+        }
+    }
 }
 
 /// How often a call is tried at one backend.

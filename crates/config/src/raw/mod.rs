@@ -77,6 +77,16 @@ pub(crate) struct RawHostEntry {
     disabled: Option<bool>,
 }
 
+/// Others do not keep names apart (`_` and `-` are in namespaces and names) or are refused by hosts.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[schemars(rename = "Separator")]
+pub(crate) enum RawSeparator {
+    #[serde(rename = ".")]
+    Dot,
+    #[serde(rename = "__")]
+    Underscores,
+}
+
 /// What holds for every backend.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -86,9 +96,9 @@ pub(crate) struct RawRouting {
     pub(crate) default_strategy: Option<RawStrategy>,
     /// Whether tools are exposed as `namespace.name`.
     pub(crate) enable_namespace_prefixing: Option<bool>,
-    /// What stands between namespace and name. Only `.` is implemented yet.
-    #[schemars(length(min = 1))]
-    pub(crate) namespace_separator: Option<String>,
+    /// What stands between namespace and name. With `__` every client gets names that hosts and
+    /// model APIs accept.
+    pub(crate) namespace_separator: Option<RawSeparator>,
     /// Longest age of a cached list, in seconds.
     #[schemars(range(min = 1, max = 604_800))]
     pub(crate) capability_cache_ttl_seconds: Option<f64>,

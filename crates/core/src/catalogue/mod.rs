@@ -7,8 +7,10 @@ mod choice;
 mod merge;
 mod page;
 mod snapshot;
+mod view;
 
 pub(crate) use choice::{Choice, unlisted};
 pub(crate) use merge::merge;
 pub(crate) use page::{Freshness, page};
 pub(crate) use snapshot::{Entry, Snapshot};
+pub(crate) use view::{Audience, Row};

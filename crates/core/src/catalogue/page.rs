@@ -3,12 +3,11 @@
 //! A cursor says behind which name the next page starts. So nothing is kept in memory, and a list
 //! that changes between two pages neither repeats nor skips what stayed.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use mcp_router_protocol::{ItemKind, RawJson};
 use mcp_router_service::seal::Sealer;
 
-use super::snapshot::{Entry, Snapshot};
-use crate::dispatch::manage;
+use super::view::{View, join, own};
 
 /// A cursor that this router, or one with its key, did not make for this list (R15).
 #[derive(Debug)]
@@ -28,30 +27,28 @@ pub(crate) struct Freshness {
     pub(crate) public: bool,
 }
 
-/// One page of the list of `kind`, as the result of a list request. `reserve` are the router's
-/// own items, which come last.
+/// One page of a list, as the result of a list request. The router's own items come last.
 ///
 /// # Errors
 /// [`BadCursor`].
 pub(crate) fn page(
-    snapshot: &Snapshot,
+    view: &View,
     kind: ItemKind,
     cursor: Option<&RawJson>,
     size: usize,
     cursors: &Sealer,
     freshness: &Freshness,
 ) -> Result<RawJson, BadCursor> {
+    let own = own(kind);
     let start = match cursor {
+        None if view.rows().len() + own.len() <= size => {
+            return Ok(write(kind, view.whole(own), None, freshness));
+        }
         None => Start::Behind(String::new()),
         Some(cursor) => open(cursor, kind, cursors)?,
     };
-    let own: &[RawJson] = if kind == ItemKind::Tool {
-        manage::definitions()
-    } else {
-        &[]
-    };
     let (rest, own_from) = match &start {
-        Start::Behind(key) => (snapshot.table(kind).after(key), 0),
+        Start::Behind(key) => (view.after(key), 0),
         Start::Own(at) => (&[][..], *at),
     };
     let here = &rest[..rest.len().min(size)];
@@ -59,14 +56,15 @@ pub(crate) fn page(
     let own_here = &own_here[..own_here.len().min(size - here.len())];
     let own_end = own_from + own_here.len();
     let next = if here.len() < rest.len() {
-        here.last().map(|e| [b"k", e.exposed.as_bytes()].concat())
+        here.last().map(|row| [b"k", row.name.as_bytes()].concat())
     } else if own_end < own.len() {
         Some(format!("o{own_end}").into_bytes())
     } else {
         None
     };
     let next = next.map(|content| cursors.seal(&content, kind.member().as_bytes()));
-    Ok(write(kind, here, own_here, next.as_deref(), freshness))
+    let items = join(here, own_here);
+    Ok(write(kind, &items, next.as_deref(), freshness))
 }
 
 fn open(cursor: &RawJson, kind: ItemKind, cursors: &Sealer) -> Result<Start, BadCursor> {
@@ -82,28 +80,12 @@ fn open(cursor: &RawJson, kind: ItemKind, cursors: &Sealer) -> Result<Start, Bad
     }
 }
 
-fn write(
-    kind: ItemKind,
-    entries: &[Entry],
-    own: &[RawJson],
-    next: Option<&str>,
-    freshness: &Freshness,
-) -> RawJson {
-    let size: usize = entries.iter().map(|e| e.definition.len() + 1).sum();
-    let mut out = BytesMut::with_capacity(size + own.len() * 1024 + 256);
+fn write(kind: ItemKind, items: &Bytes, next: Option<&str>, freshness: &Freshness) -> RawJson {
+    let mut out = BytesMut::with_capacity(items.len() + 512);
     out.extend_from_slice(b"{\"");
     out.extend_from_slice(kind.member().as_bytes());
     out.extend_from_slice(b"\":[");
-    let all = entries
-        .iter()
-        .map(|e| &e.definition)
-        .chain(own.iter().map(RawJson::bytes));
-    for (at, definition) in all.enumerate() {
-        if at > 0 {
-            out.extend_from_slice(b",");
-        }
-        out.extend_from_slice(definition);
-    }
+    out.extend_from_slice(items);
     out.extend_from_slice(b"]");
     if let Some(next) = next {
         // Sealed tokens are base64url: nothing in them needs escaping.

@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mcp_router_protocol::{Item, ItemKind, Namespace, RawJson};
+use mcp_router_service::ClientProfile;
 
 use super::choice::Choice;
+use super::view::{Audience, View, Views, profile};
 use crate::backend::Cell;
-use crate::hub::Changes;
+use crate::hub::{Changes, Settings};
 
 /// Everything offered at one moment.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     tables: [Table; 4],
+    views: Box<Views>,
     /// Namespaces in use, by themselves and by their alias in URIs.
     pub(crate) namespaces: HashMap<String, Namespace>,
     /// The backends, in the order of the file.
@@ -49,6 +52,21 @@ pub(crate) struct Entry {
     pub(crate) choices: Vec<Choice>,
 }
 
+impl Entry {
+    /// Whether clients of this era get to see it.
+    pub(crate) fn is_for(&self, _modern: bool) -> bool {
+        true
+    }
+
+    /// Its definition under `name`, as clients of this era get it.
+    pub(crate) fn defined_as(&self, name: &Arc<str>, _modern: bool) -> Bytes {
+        match Arc::ptr_eq(name, &self.exposed) {
+            true => self.definition.clone(),
+            false => self.shown.exposed_as(name),
+        }
+    }
+}
+
 impl Snapshot {
     pub(crate) fn new(
         tables: [Table; 4],
@@ -59,6 +77,7 @@ impl Snapshot {
     ) -> Self {
         Self {
             tables,
+            views: Box::default(),
             namespaces,
             cells,
             discover,
@@ -68,6 +87,33 @@ impl Snapshot {
 
     pub(crate) fn table(&self, kind: ItemKind) -> &Table {
         &self.tables[kind as usize]
+    }
+
+    /// The list of `kind` as a client gets it.
+    pub(crate) fn view(&self, settings: &Settings, kind: ItemKind, audience: Audience) -> &View {
+        let table = self.table(kind);
+        self.views.list(settings, table, kind, audience)
+    }
+
+    /// What a client means by a name of a tool or prompt, in whatever spelling.
+    pub(crate) fn find(
+        &self,
+        settings: &Settings,
+        kind: ItemKind,
+        name: &str,
+        client: &ClientProfile,
+    ) -> Option<&Entry> {
+        let table = self.table(kind);
+        if let Some(entry) = table.get(name) {
+            return Some(entry);
+        }
+        // No other spelling has one.
+        if name.contains('.') {
+            return None;
+        }
+        let views = &self.views;
+        let at = views.find(settings, table, kind, name, profile(client))?;
+        table.entries.get(at)
     }
 
     /// The backends of a namespace, in the order of the file.
@@ -113,12 +159,6 @@ impl Table {
 
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
-    }
-
-    /// The entries behind `key`, which need not be there any more.
-    pub(crate) fn after(&self, key: &str) -> &[Entry] {
-        let at = self.entries.partition_point(|e| &*e.exposed <= key);
-        &self.entries[at..]
     }
 
     fn same_as(&self, other: &Self) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_router_protocol::{ItemKind, name};
-use mcp_router_service::{CallError, McpRequest, McpResponse, Reason, Sent};
+use mcp_router_service::{CallError, ClientProfile, McpRequest, McpResponse, Reason, Sent};
 
 use super::failover::{Candidates, send};
 use super::uris::Uris;
@@ -24,33 +24,33 @@ pub(super) async fn call(
     kind: ItemKind,
     request: McpRequest,
 ) -> Result<McpResponse, CallError> {
-    let Some(exposed) = request.params.name() else {
+    let Some(asked) = request.params.name() else {
         return Ok(invalid_params("params.name must be a string"));
     };
-    if kind == ItemKind::Tool && manage::is_reserved(&exposed) {
-        return Ok(manage::call(hub, &exposed, &request.params));
+    if kind == ItemKind::Tool && manage::is_reserved(&asked) {
+        return Ok(manage::call(hub, &asked, &request));
     }
     let mut snapshot = hub.snapshot.load_full();
     let mut refreshed = false;
     loop {
-        let choices = choices(hub, &snapshot, kind, &exposed);
-        if !choices.is_empty() {
-            return forward(hub, &snapshot, kind, &exposed, choices, request).await;
+        let found = find(hub, &snapshot, kind, &asked, &request.context.client);
+        if !found.choices.is_empty() {
+            return forward(hub, &snapshot, kind, found, request).await;
         }
-        if refreshed || !refresh(hub, &snapshot, &exposed).await {
+        if refreshed || !refresh(hub, &snapshot, &asked).await {
             break;
         }
         refreshed = true;
         snapshot = hub.snapshot.load_full();
     }
-    if let Some(error) = away(hub, &snapshot, &exposed) {
+    if let Some(error) = away(hub, &snapshot, &asked) {
         return Err(error);
     }
     let what = match kind {
         ItemKind::Tool => "tool",
         _ => "prompt",
     };
-    let shown: String = exposed
+    let shown: String = asked
         .chars()
         .take(128)
         .flat_map(char::escape_debug)
@@ -58,31 +58,56 @@ pub(super) async fn call(
     Ok(invalid_params(format!("Unknown {what}: {shown}")))
 }
 
-/// Who may get a call of the name, in order of preference: who lists it, and whom routes add.
-pub(super) fn choices<'a>(
+/// What a client means by a name.
+pub(super) struct Found<'a> {
+    /// The name as the client spelled it.
+    asked: &'a str,
+    /// As operators know it: `namespace.name`.
+    pub(super) exposed: Cow<'a, str>,
+    /// Who may get its calls, in order of preference: who lists it, and whom routes add.
+    pub(super) choices: Cow<'a, [Choice]>,
+}
+
+/// Finds what a client means by a name, in whatever spelling.
+pub(super) fn find<'a>(
     hub: &Hub,
     snapshot: &'a Snapshot,
     kind: ItemKind,
-    exposed: &str,
-) -> Cow<'a, [Choice]> {
-    let found = match snapshot.table(kind).get(exposed) {
-        Some(entry) => Cow::Borrowed(&entry.choices[..]),
+    asked: &'a str,
+    client: &ClientProfile,
+) -> Found<'a> {
+    let entry = snapshot.find(&hub.settings, kind, asked, client);
+    let (exposed, choices) = match entry {
+        Some(entry) => (
+            Cow::Borrowed(&*entry.exposed),
+            Cow::Borrowed(&entry.choices[..]),
+        ),
         // Before the start is over, who lists it may not have said so yet.
         None if kind == ItemKind::Tool && hub.is_ready() => {
             let known = |ns: &str| snapshot.namespaces.contains_key(ns);
-            let split = name::split(exposed, known);
+            let split = name::split(asked, known).filter(|_| hub.settings.namespaces);
             let (namespace, public) = match &split {
                 Some((namespace, public)) => (Some(namespace), *public),
-                None => (None, exposed),
+                None => (None, asked),
+            };
+            let exposed = match namespace {
+                Some(namespace) => Cow::Owned(format!("{namespace}{}{public}", name::SEPARATOR)),
+                None => Cow::Borrowed(asked),
             };
             let cells = &snapshot.cells;
-            Cow::Owned(unlisted(&hub.settings, cells, namespace, public))
+            let choices = unlisted(&hub.settings, cells, namespace, public);
+            (exposed, Cow::Owned(choices))
         }
-        None => Cow::Borrowed(&[][..]),
+        None => (Cow::Borrowed(asked), Cow::Borrowed(&[][..])),
     };
-    match &hub.settings.strategy {
-        Some(strategy) if kind == ItemKind::Tool => Cow::Owned(strategy.order(exposed, &found)),
-        _ => found,
+    let choices = match &hub.settings.strategy {
+        Some(strategy) if kind == ItemKind::Tool => Cow::Owned(strategy.order(&exposed, &choices)),
+        _ => choices,
+    };
+    Found {
+        asked,
+        exposed,
+        choices,
     }
 }
 
@@ -90,17 +115,20 @@ async fn forward(
     hub: &Hub,
     snapshot: &Snapshot,
     kind: ItemKind,
-    exposed: &str,
-    choices: Cow<'_, [Choice]>,
+    found: Found<'_>,
     request: McpRequest,
 ) -> Result<McpResponse, CallError> {
-    let choices = pinned::candidates(snapshot, kind, &request, exposed, choices)?;
+    let asked = found.asked;
+    if asked != found.exposed {
+        request.context.trail.name(&found.exposed);
+    }
+    let choices = pinned::candidates(snapshot, kind, &request, &found.exposed, found.choices)?;
     let candidates = Candidates {
         choices: &choices,
         fixed: kind == ItemKind::Tool && hub.settings.strategy.is_some(),
     };
     let sent = send(candidates, request, |choice, params| {
-        let named = choice.own() != exposed;
+        let named = choice.own() != asked;
         named.then(|| params.with_name(choice.own()))
     });
     let (answer, choice) = sent.await?;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use mcp_router_protocol::{ItemKind, RawJson, json};
-use mcp_router_service::{CallError, McpRequest, McpResponse};
+use mcp_router_service::{CallError, ClientProfile, McpRequest, McpResponse};
 
 use super::failover::{Candidates, send};
 use super::{invalid_params, pinned, read};
@@ -20,7 +20,8 @@ pub(super) async fn complete(
     };
     hub.ready().await;
     let snapshot = hub.snapshot.load_full();
-    let Some((choices, member, own)) = owners(&snapshot, &reference) else {
+    let Some((choices, member, own)) = owners(hub, &snapshot, &reference, &request.context.client)
+    else {
         return Ok(invalid_params(
             "params.ref names no prompt or resource template",
         ));
@@ -40,11 +41,13 @@ pub(super) async fn complete(
 
 /// Who can complete the reference, the member that names the item, and its name there.
 fn owners<'a>(
+    hub: &Hub,
     snapshot: &'a Snapshot,
     reference: &RawJson,
+    client: &ClientProfile,
 ) -> Option<(Cow<'a, [Choice]>, &'static str, String)> {
     let listed = |kind, asked: &str| {
-        let entry = snapshot.table(kind).get(asked)?;
+        let entry = snapshot.find(&hub.settings, kind, asked, client)?;
         let own = entry.shown.key().to_owned();
         Some((Cow::Borrowed(&entry.choices[..]), own))
     };

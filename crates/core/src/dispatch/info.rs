@@ -2,10 +2,10 @@
 
 use mcp_router_protocol::ItemKind;
 use mcp_router_routing::Fitness;
-use mcp_router_service::RepeatAfter;
+use mcp_router_service::{ClientProfile, RepeatAfter};
 use serde::Serialize;
 
-use super::call::choices;
+use super::call::find;
 use super::failover::Candidates;
 use super::manage;
 use crate::catalogue::Choice;
@@ -14,6 +14,7 @@ use crate::hub::{Hub, Settings};
 /// Where a call of a tool would go.
 #[derive(Debug, Serialize)]
 pub(super) struct RoutingInfo {
+    /// As operators know it: `namespace.name`.
     tool_name: String,
     /// Who gets it first.
     #[serde(flatten)]
@@ -43,22 +44,23 @@ struct Candidate {
     reason: String,
 }
 
-/// What would become of a call of `tool` now; `None` if nobody would get it.
-pub(super) fn of(hub: &Hub, tool: &str) -> Option<RoutingInfo> {
+/// What would become of this client's call of `tool` now, in whatever spelling; `None` if nobody
+/// would get it.
+pub(super) fn of(hub: &Hub, tool: &str, client: &ClientProfile) -> Option<RoutingInfo> {
     if manage::is_offered(tool) {
         return Some(own(tool));
     }
     let snapshot = hub.snapshot.load();
-    let found = choices(hub, &snapshot, ItemKind::Tool, tool);
+    let found = find(hub, &snapshot, ItemKind::Tool, tool, client);
     let candidates = Candidates {
-        choices: &found,
+        choices: &found.choices,
         fixed: hub.settings.strategy.is_some(),
     };
     let mut all = candidates
         .in_order()
         .map(|c| Candidate::of(&hub.settings, c));
     Some(RoutingInfo {
-        tool_name: tool.to_owned(),
+        tool_name: found.exposed.to_string(),
         first: all.next()?,
         alternatives: all.collect(),
     })

@@ -4,7 +4,7 @@ use mcp_router_protocol::ItemKind;
 use mcp_router_service::{McpRequest, McpResponse};
 
 use super::invalid_params;
-use crate::catalogue::{Freshness, Snapshot, page};
+use crate::catalogue::{Audience, Freshness, Snapshot, page};
 use crate::hub::Hub;
 use crate::status::State;
 
@@ -22,14 +22,9 @@ pub(super) async fn list(hub: &Hub, kind: ItemKind, request: &McpRequest) -> Mcp
     let cursor = request.params.cursor();
     let freshness = freshness(&snapshot, kind);
     let size = hub.settings.page_size;
-    match page(
-        &snapshot,
-        kind,
-        cursor.as_ref(),
-        size,
-        &hub.cursors,
-        &freshness,
-    ) {
+    let audience = Audience::of(&request.context.client);
+    let view = snapshot.view(&hub.settings, kind, audience);
+    match page(view, kind, cursor.as_ref(), size, &hub.cursors, &freshness) {
         Ok(result) => McpResponse::complete(result),
         Err(_) => invalid_params("Invalid cursor"),
     }

@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use mcp_router_protocol::{RawJson, RawParams};
-use mcp_router_service::McpResponse;
+use mcp_router_protocol::RawJson;
+use mcp_router_service::{McpRequest, McpResponse};
 use serde::Serialize;
 use serde_json::json;
 
@@ -81,7 +81,8 @@ pub(crate) fn definitions() -> &'static [RawJson] {
 }
 
 /// Answers a call of one of the router's own tools.
-pub(super) fn call(hub: &Hub, name: &str, params: &RawParams) -> McpResponse {
+pub(super) fn call(hub: &Hub, name: &str, request: &McpRequest) -> McpResponse {
+    let params = &request.params;
     match name {
         "list_backends" => {
             let all = hub.statuses();
@@ -102,7 +103,7 @@ pub(super) fn call(hub: &Hub, name: &str, params: &RawParams) -> McpResponse {
             let Some(wanted) = wanted else {
                 return invalid_params("arguments.tool_name must be a string");
             };
-            match info::of(hub, &wanted) {
+            match info::of(hub, &wanted, &request.context.client) {
                 Some(info) => result(&info, &info),
                 None => failure(&format!("Tool not found: {wanted}")),
             }

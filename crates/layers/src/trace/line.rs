@@ -93,7 +93,12 @@ impl Line {
         let earlier: Vec<_> = earlier.iter().map(|b| b.as_str()).collect();
         let moved_from = (!earlier.is_empty()).then(|| earlier.join(","));
         let error = end.error.map(tracing::field::display);
-        let (tool, client) = (self.tool.as_deref(), self.client.as_deref());
+        let named = self.trail.named();
+        let named = named.as_deref().map(printable);
+        let (tool, client) = (
+            named.as_deref().or(self.tool.as_deref()),
+            self.client.as_deref(),
+        );
         let method = &*self.method();
         macro_rules! line {
             ($log:ident) => {
