@@ -27,6 +27,7 @@ mod mux;
 mod probe;
 mod respond;
 mod rope;
+mod subscribe;
 
 use std::fmt;
 

@@ -4,6 +4,7 @@
 //! reads the channel must never wait for one call's consumer, or it would hold up all the others:
 //! events that find no room are dropped and counted, answers always find theirs.
 
+mod acks;
 mod ticket;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::client::asks::Asks;
 use crate::client::dialect::Answer;
 use crate::client::events::Events;
 
+pub(crate) use acks::Acks;
 pub(crate) use ticket::Ticket;
 
 /// Events that wait for the consumer of one call.
@@ -32,6 +34,7 @@ pub(crate) struct Mux {
     asks: Asks,
     events: Events,
     scope: Scope,
+    acks: Acks,
     dropped: AtomicU64,
 }
 
@@ -95,6 +98,7 @@ impl Mux {
             asks,
             events,
             scope,
+            acks: Acks::default(),
             dropped: AtomicU64::new(0),
         }
     }
@@ -119,6 +123,11 @@ impl Mux {
     /// Whether anything but answers can come for calls here.
     pub(crate) fn needs_events(&self, request: &McpRequest) -> bool {
         request.context.wants_progress || self.asks.any()
+    }
+
+    /// Acknowledgements of listen streams.
+    pub(crate) const fn acks(&self) -> &Acks {
+        &self.acks
     }
 
     /// The asking side of this conversation.
@@ -162,7 +171,8 @@ impl Mux {
                     self.drop_message(Dropped::ProgressUnwanted);
                 }
             }
-            Method::Cancelled | Method::SubscriptionsAcknowledged => {
+            Method::SubscriptionsAcknowledged => self.acks.come(params),
+            Method::Cancelled => {
                 tracing::debug!(%method, "notification taken");
             }
             _ => self.events.notification(method, params, self.scope.clone()),

@@ -173,7 +173,8 @@ impl Mock {
             "elicit" => Ok(asking(Method::Elicit)),
             "lines" => Ok(complete("{\n\"content\": [\r\n],\"a\":\"\\n\"}")),
             "input" => Ok(McpResponse::Ready(Outcome::InputRequired(
-                RawJson::from_static(r#"{"resultType":"input_required","requestState":"s"}"#).into(),
+                RawJson::from_static(r#"{"resultType":"input_required","requestState":"s"}"#)
+                    .into(),
             ))),
             "old" => Ok(McpResponse::error(ErrorObject::new(-32002, "gone"))),
             "unknown" => Ok(McpResponse::error(ErrorObject::new(-32602, "Unknown tool"))),

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use mcp_router_observe::dropped::{self, Reason as Dropped};
-use mcp_router_protocol::{Era, ItemKind, Method, RawJson};
+use mcp_router_protocol::{Era, ItemKind, Method, RawJson, RawParams};
 use mcp_router_service::{
     BackendInfo, CallError, HoldGuard, McpRequest, McpResponse, Outcome, Reason, Scope, Sent,
 };
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::pipes::{Line, Stuck};
@@ -20,6 +20,7 @@ use crate::client::handshake;
 use crate::client::info::described;
 use crate::client::mux::{Mux, SentMark, Ticket};
 use crate::client::rope::Rope;
+use crate::client::subscribe::Subscribed;
 
 /// A write that has not gone out for so long, in milliseconds, is one strike when its caller
 /// gives up.
@@ -38,6 +39,8 @@ pub(super) struct Conn {
     /// Told when the child must be started again.
     pub(super) restart: Notify,
     used: watch::Sender<Used>,
+    /// What a legacy child is subscribed to.
+    pub(super) subscribed: Arc<Subscribed>,
 }
 
 /// How much clients use a child. The router's own questions do not count.
@@ -48,7 +51,7 @@ struct Used {
 }
 
 /// A client's call in flight.
-struct InUse(Arc<Conn>);
+pub(super) struct InUse(Arc<Conn>);
 
 /// A process whose era is known.
 #[derive(Debug)]
@@ -82,6 +85,7 @@ impl Conn {
                 calls: 0,
                 last: Instant::now(),
             }),
+            subscribed: Arc::default(),
         }
     }
 
@@ -109,7 +113,7 @@ impl Conn {
         }
     }
 
-    fn use_it(self: &Arc<Self>) -> InUse {
+    pub(super) fn use_it(self: &Arc<Self>) -> InUse {
         self.used.send_modify(|used| used.calls += 1);
         InUse(self.clone())
     }
@@ -147,13 +151,33 @@ impl Conn {
         dialect: &Dialect,
         request: &McpRequest,
     ) -> Result<Ticket, CallError> {
-        let id = self.next_id();
+        self.subscribe_as(self.next_id(), dialect, request)
+    }
+
+    fn subscribe_as(
+        self: &Arc<Self>,
+        id: u64,
+        dialect: &Dialect,
+        request: &McpRequest,
+    ) -> Result<Ticket, CallError> {
         let rope = dialect.request(id, request)?;
         let mut ticket = self.mux.open(id, Some(request));
         let conn = self.clone();
         ticket.on_leave(move |mark| conn.left(id, mark));
         self.queue(rope, ticket.sent().clone())?;
         Ok(ticket)
+    }
+
+    /// The same, with its acknowledgement.
+    pub(super) fn subscribe_acknowledged(
+        self: &Arc<Self>,
+        dialect: &Dialect,
+        request: &McpRequest,
+    ) -> Result<(Ticket, oneshot::Receiver<RawParams>), CallError> {
+        let id = self.next_id();
+        let acknowledged = self.mux.acks().expect(id);
+        let ticket = self.subscribe_as(id, dialect, request)?;
+        Ok((ticket, acknowledged))
     }
 
     /// A question that may be given up: then nothing of it stays in the queue. Only calls judge

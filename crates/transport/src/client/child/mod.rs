@@ -14,6 +14,7 @@ mod params;
 mod pipes;
 mod spawn;
 mod stderr;
+mod subscribe;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +65,10 @@ pub fn child(params: ChildParams) -> Connected {
         let (link, name, alive) = (link.clone(), name.clone(), alive.clone());
         async move {
             let peer = link.peer().await.map_err(|e| e.on(&name))?;
-            let answer = peer.call(request).await;
+            let answer = match request.method {
+                Method::Listen => subscribe::listen(&peer, request).await,
+                _ => peer.call(request).await,
+            };
             drop(alive);
             answer.map_err(|e| e.on(&name))
         }

@@ -21,6 +21,7 @@ use crate::client::handshake;
 use crate::client::info::described;
 use crate::client::mux::Mux;
 use crate::client::rope::Rope;
+use crate::client::subscribe::Subscribed;
 
 /// The name of the transport, for people.
 const TRANSPORT: &str = "sse";
@@ -37,6 +38,7 @@ pub(super) struct Channel {
     /// Ends the stream.
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
+    subscribed: Arc<Subscribed>,
 }
 
 impl Channel {
@@ -94,6 +96,7 @@ impl Channel {
                 lost: lost.clone(),
                 stop: stop.clone(),
                 _stop_on_drop: stop.clone().drop_guard(),
+                subscribed: Arc::default(),
             }
         });
         let mux = channel.mux.clone();
@@ -108,6 +111,11 @@ impl Channel {
 
     pub(super) fn url(&self) -> &Uri {
         &self.url
+    }
+
+    /// What it is subscribed to.
+    pub(super) const fn subscribed(&self) -> &Arc<Subscribed> {
+        &self.subscribed
     }
 
     pub(super) fn is_lost(&self) -> bool {

@@ -10,6 +10,7 @@
 //! | `probe` | whether the backend is well, asked apart from calls |
 //! | `renew` | connections do not outlive what their name stands for |
 //! | `standing`, `silence` | streams for what the backend tells by itself |
+//! | `subscribe` | streams for resources that clients watch |
 //! | `dial`, `timed`, `tls` | how connections come about |
 //! | `edge`, `messages`, `refusal`, `wire` | requests, responses, and what each failure proves |
 
@@ -29,6 +30,7 @@ mod renew;
 mod session;
 mod silence;
 mod standing;
+mod subscribe;
 mod timed;
 mod tls;
 mod url;
@@ -82,6 +84,9 @@ pub fn http(params: HttpBackendParams) -> Connected {
 
 async fn call(edge: &Arc<Edge>, request: McpRequest) -> Result<McpResponse, CallError> {
     let peer = edge.link.peer().await?;
+    if request.method == Method::Listen {
+        return subscribe::listen(edge, &peer, request).await;
+    }
     let Some(shared) = &peer.lane else {
         return modern::call(edge, &peer, request).await;
     };

@@ -14,7 +14,7 @@ use mcp_router_service::{
     BackendInfo, CallError, McpRequest, McpResponse, Outcome, Reason, Scope, Sent,
 };
 use tokio::sync::futures::Notified;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,7 @@ use crate::client::info::described;
 use crate::client::mux::{Mux, SentMark};
 use crate::client::respond::respond;
 use crate::client::rope::Rope;
+use crate::client::subscribe::Subscribed;
 
 /// The name of the transport, for people.
 const TRANSPORT: &str = "streamable_http";
@@ -59,6 +60,9 @@ pub(super) struct Session {
     /// Told when there is another upstream session.
     renewed: Notify,
     closed: CancellationToken,
+    /// What it is subscribed to, and how often news of that may have been missed.
+    subscribed: Arc<Subscribed>,
+    gaps: watch::Sender<u64>,
 }
 
 /// The upstream session as it stands.
@@ -99,6 +103,8 @@ impl Session {
                 mux: Arc::new(mux),
                 renewed: Notify::new(),
                 closed: CancellationToken::new(),
+                subscribed: Arc::default(),
+                gaps: watch::Sender::new(0),
             }
         });
         Ok((session, info))
@@ -111,6 +117,21 @@ impl Session {
     /// Cancelled once the session is closed.
     pub(super) fn closed(&self) -> &CancellationToken {
         &self.closed
+    }
+
+    /// What it is subscribed to.
+    pub(super) const fn subscribed(&self) -> &Arc<Subscribed> {
+        &self.subscribed
+    }
+
+    /// Changes when the backend may have forgotten the subscriptions, or told of news in vain.
+    pub(super) fn gaps(&self) -> watch::Receiver<u64> {
+        self.gaps.subscribe()
+    }
+
+    /// Nothing that the backend may have told reached us for a while.
+    pub(super) fn gap(&self) {
+        self.gaps.send_modify(|gaps| *gaps += 1);
     }
 
     /// Resolves when another upstream session is opened; streams of the old one bring nothing.
@@ -227,6 +248,7 @@ impl Session {
         tracing::info!(backend = %edge.params.name, "upstream session was gone; opened a new one");
         self.current.store(Arc::new(next));
         self.renewed.notify_waiters();
+        self.gap();
         // A server that forgot its sessions may have forgotten more.
         ItemKind::ALL.iter().for_each(|k| edge.events.changed(*k));
         Ok(self.current.load_full())

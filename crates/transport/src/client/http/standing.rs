@@ -86,6 +86,7 @@ async fn hear(edge: &Arc<Edge>, session: &Arc<Session>, own: bool) -> CallError 
             Ok(mut messages) => {
                 if std::mem::replace(&mut worked, true) && own {
                     all_changed(edge);
+                    session.gap();
                 }
                 tokio::select! {
                     () = take_all(edge, &mut messages, session) => {}
@@ -117,7 +118,7 @@ async fn hear(edge: &Arc<Edge>, session: &Arc<Session>, own: bool) -> CallError 
 }
 
 /// A partition hangs every attempt to open a stream; the next may find it healed.
-async fn in_time(
+pub(super) async fn in_time(
     edge: &Edge,
     opening: impl Future<Output = Result<Messages, Failed>>,
 ) -> Result<Messages, Failed> {
