@@ -11,6 +11,46 @@ pub fn utc(at: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
+/// A second that was written before, so that writing another moment of it is cheap.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp {
+    secs: u64,
+    /// Up to the seconds: `2026-01-01T00:00:00`.
+    text: [u8; 19],
+}
+
+impl Stamp {
+    pub(crate) const NEVER: Self = Self {
+        secs: u64::MAX,
+        text: [b'0'; 19],
+    };
+
+    /// Writes a moment as [`utc`] does, with microseconds. Gives back what makes the next one cheap.
+    pub(crate) fn write(self, at: SystemTime, out: &mut String) -> Self {
+        let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let known = self.secs == since.as_secs();
+        let stamp = if known { self } else { Self::of(at) };
+        out.push_str(str::from_utf8(&stamp.text).unwrap_or_default());
+        out.push('.');
+        let micros = since.subsec_micros();
+        for place in [100_000, 10_000, 1_000, 100, 10, 1] {
+            out.push(char::from(b'0' + (micros / place % 10) as u8));
+        }
+        out.push('Z');
+        stamp
+    }
+
+    fn of(at: SystemTime) -> Self {
+        let secs = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let mut text = [b'0'; 19];
+        // Years have four digits for longer than this will run; later ones are shown cut.
+        text.iter_mut()
+            .zip(utc(at).bytes())
+            .for_each(|(to, from)| *to = from);
+        Self { secs, text }
+    }
+}
+
 /// Year, month and day of a number of days since 1970-01-01.
 fn civil(days: u64) -> (u64, u64, u64) {
     let mut left = days;
@@ -52,7 +92,14 @@ mod tests {
             (1_735_689_599, "2024-12-31T23:59:59.000Z"),
             (4_107_542_400, "2100-03-01T00:00:00.000Z"),
         ] {
-            assert_eq!(utc(UNIX_EPOCH + Duration::from_secs(secs)), text);
+            let at = UNIX_EPOCH + Duration::from_secs(secs);
+            assert_eq!(utc(at), text);
+            let mut written = String::new();
+            let stamp = Stamp::NEVER.write(at, &mut written);
+            let later = at + Duration::from_micros(70_089);
+            stamp.write(later, &mut written);
+            let day = text.split_once('.').unwrap().0;
+            assert_eq!(written, format!("{day}.000000Z{day}.070089Z"));
         }
     }
 }

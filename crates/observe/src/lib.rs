@@ -18,6 +18,7 @@ pub mod dropped;
 mod drops;
 pub mod field;
 mod format;
+mod json;
 pub mod span;
 mod subscriber;
 

@@ -4,12 +4,13 @@ use std::io;
 
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
-use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::fmt::format::{FmtSpan, JsonFields};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::util::TryInitError;
 
 use crate::LogFormat;
 use crate::drops::DropReporter;
+use crate::json::JsonLines;
 
 /// How many lines wait for a slow reader before further ones are dropped and counted.
 const BUFFERED_LINES: usize = 8_192;
@@ -73,11 +74,9 @@ fn install(format: LogFormat, filter: EnvFilter, writer: NonBlocking) -> Result<
         .with_span_events(FmtSpan::NONE)
         .with_writer(writer);
     match format {
-        // Flat, so that `addr` and `backend` are found at the top of each line.
         LogFormat::Json => builder
-            .json()
-            .flatten_event(true)
-            .with_span_list(false)
+            .fmt_fields(JsonFields::new())
+            .event_format(JsonLines)
             .finish()
             .try_init(),
         LogFormat::Text => {
