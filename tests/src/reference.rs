@@ -9,6 +9,7 @@
 //! the legacy era and ends the call with `input_required` in the modern one.
 
 mod asking;
+mod bridge;
 mod call;
 mod catalogue;
 pub mod command;

@@ -38,15 +38,21 @@ class Run:
     backend: str = "http"
     edge: str = "http"
 
-    def direct(self):
-        return self.edge is None
+    def tag(self):
+        return self.name.replace("/", "-")
 
 
 RUNS = [
-    Run("direct", "reference backend alone", "both", edge=None),
-    Run("router/both", "both eras", "both"),
+    Run("direct", "alone", "both", edge=None),
+    Run("router/both", "both", "both"),
     Run("router/legacy", "legacy", "legacy"),
     Run("router/modern", "modern", "modern"),
+    Run("router/sse", "HTTP+SSE", "legacy", backend="sse"),
+    Run("router/child", "stdio", "both", backend="stdio"),
+    Run("bridge/direct", "alone", "both", backend="stdio", edge=None),
+    Run("stdio/both", "both", "both", edge="stdio"),
+    Run("stdio/legacy", "legacy", "legacy", edge="stdio"),
+    Run("stdio/modern", "modern", "modern", edge="stdio"),
 ]
 
 CLIENT = {
@@ -147,31 +153,33 @@ class Targets:
 
     def open(self, run, started):
         """The URL for the suite. What was started is appended to `started`."""
-        reference = [str(self.options.binaries / "reference"), "--era", run.era]
-        tag = run.name.replace("/", "-")
-        if run.backend == "stdio":
-            entry = {"command": reference[0], "args": [*reference[1:], "--transport", "stdio"]}
-        else:
-            command = [*reference, "--transport", run.backend]
-            server = process.Server("reference", command, log=self.work / f"{tag}-reference.log")
-            started.append(server)
-            entry = {"url": server.wait_for(listening)}
-            if run.direct():
-                return entry["url"]
-        folder = self.work / tag
+        folder = self.work / run.tag()
         folder.mkdir()
+        backend = [str(self.options.binaries / "reference"), "--era", run.era, "--transport", run.backend]
+        if run.edge is None:
+            return self._serve(folder / "direct.log", self._bridge(backend) if run.backend == "stdio" else backend, started)
+        if run.backend == "stdio":
+            entry = {"command": backend[0], "args": backend[1:]}
+        else:
+            entry = {"url": self._serve(folder / "backend.log", backend, started)}
         config = folder / "backends.yaml"
-        backend = {"name": "reference", "namespace": "reference", **entry}
-        config.write_text(json.dumps({"backends": [backend], "routing": {"enable_namespace_prefixing": False}}))
+        entry = {"name": "reference", "namespace": "reference", **entry}
+        config.write_text(json.dumps({"backends": [entry], "routing": {"enable_namespace_prefixing": False}}))
         if run.edge == "stdio":
             router = [str(self.options.binaries / "mcp-router-stdio"), "--config", str(config)]
-            command = [str(self.options.binaries / "stdio_bridge"), *router]
-            bridge = process.Server("stdio_bridge", command, log=folder / "router.log")
-            started.append(bridge)
-            return bridge.wait_for(listening)
+            return self._serve(folder / "router.log", self._bridge(router), started)
         router, address = self.routers(self.options, config, folder)
         started.append(router)
         return f"http://{address}/mcp"
+
+    def _bridge(self, command):
+        """The suite speaks HTTP to servers; this lets it speak to a command on stdin and stdout."""
+        return [str(self.options.binaries / "reference"), "--", *command]
+
+    def _serve(self, log, command, started):
+        server = process.Server(command[0], command, log=log)
+        started.append(server)
+        return server.wait_for(listening)
 
 
 def serve(suite, targets, run):
@@ -179,8 +187,7 @@ def serve(suite, targets, run):
     started = []
     try:
         url = targets.open(run, started)
-        tag = run.name.replace("/", "-")
-        return {version: suite.server(f"{tag}-{version}", url, version) for version in VERSIONS}
+        return {version: suite.server(f"{run.tag()}-{version}", url, version) for version in VERSIONS}
     finally:
         for server in reversed(started):
             server.stop(seconds=15)
@@ -254,41 +261,70 @@ def run_all(options, work, report, new_report, routers):
 def page(expected, runs, table, clients):
     """The results as a page of the documentation."""
     lines = [HEADING]
-    for version in VERSIONS:
-        scenarios = sorted({s for run in runs for s in table.get((run.name, version), {})})
-        lines += [f"## Server scenarios of {version}", ""]
-        lines += ["| scenario | " + " | ".join(run.title for run in runs) + " |"]
-        lines += ["|---|" + "---|" * len(runs)]
-        for scenario in scenarios:
-            cells = [table.get((run.name, version), {}).get(scenario, "") for run in runs]
-            lines.append(f"| `{scenario}` | " + " | ".join(cells) + " |")
-        counts = [list(table.get((run.name, version), {}).values()) for run in runs]
-        lines.append("| **passed** | " + " | ".join(f"**{c.count('✓')} of {len(c)}**" for c in counts) + " |")
-        lines.append("")
-    lines += ["## Client scenarios", "", "| revision | scenario | the router as client |", "|---|---|---|"]
+    for title, intro, edges in GROUPS:
+        chosen = [run for run in runs if run.name.split("/")[0] in edges]
+        lines += [f"## {title}", "", intro, ""]
+        for version in VERSIONS:
+            lines += rows(version, chosen, table)
+    lines += ["## The router as the client", "", "| revision | scenario | |", "|---|---|---|"]
     lines += [f"| {version} | `{scenario}` | {cell} |" for (version, scenario), cell in clients.items()]
     passed = list(clients.values()).count("✓")
     lines += [f"| | **passed** | **{passed} of {len(clients)}** |", "", "## What cannot pass", ""]
-    for entry in expected.raw["cannot"]:
-        lines.append(f"- `{entry['scenario']}` ({entry['version']}, {entry['runs']}): {entry['why']}")
-    lines += ["", "Passes with a warning, which the suite gives where a server does not do what it SHOULD:", ""]
-    for entry in expected.raw["warned"]:
-        lines.append(f"- `{entry['scenario']}` ({entry['version']}, {entry['runs']}): {entry['why']}")
-    lines += ["", "## What is left out", ""]
-    for entry in expected.raw["left_out"]:
-        lines.append(f"- `{entry['scenario']}`: {entry['why']}")
+    lines += reasons(expected.raw["cannot"])
+    lines += ["", "What passes with a warning, which the suite gives where a server does not what it SHOULD:", ""]
+    lines += reasons(expected.raw["warned"])
+    lines += ["", "What is left out:", ""]
+    lines += [f"- `{entry['scenario']}`: {entry['why']}" for entry in expected.raw["left_out"]]
     return "\n".join(lines) + "\n"
 
+
+def rows(version, runs, table):
+    """One table: the scenarios of a revision against some of the runs."""
+    columns = [table.get((run.name, version), {}) for run in runs]
+    yield f"| {version} | " + " | ".join(run.title for run in runs) + " |"
+    yield "|---|" + "---|" * len(runs)
+    for scenario in sorted({s for column in columns for s in column}):
+        yield f"| `{scenario}` | " + " | ".join(column.get(scenario, "") for column in columns) + " |"
+    counts = [list(column.values()) for column in columns]
+    yield "| **passed** | " + " | ".join(f"**{c.count('✓')} of {len(c)}**" for c in counts) + " |"
+    yield ""
+
+
+def reasons(entries):
+    """Each reason once, with where it holds."""
+    where = {}
+    for entry in entries:
+        key = (entry["scenario"], entry["version"], entry["why"])
+        where.setdefault(key, []).append(f"`{entry['runs']}`")
+    for (scenario, version, why), names in where.items():
+        yield f"- `{scenario}` of {version} ({', '.join(names)}): {why}"
+
+
+GROUPS = [
+    (
+        "Through mcp-router-http",
+        "The backend alone; then the router before it (`router/…`): the backend in both eras, held to the legacy "
+        "and to the modern one, over HTTP+SSE (legacy), and as a child process of the router (both eras).",
+        ("direct", "router"),
+    ),
+    (
+        "Through mcp-router-stdio",
+        "The suite speaks HTTP to servers, so a bridge (`tests/src/reference/bridge.rs`) stands between it and the "
+        "router. What is about HTTP alone, sessions, headers and statuses, is the bridge's merit and not the "
+        "router's. The first column is the bridge before the backend itself (`bridge/direct`), the others are "
+        "the router (`stdio/…`).",
+        ("bridge", "stdio"),
+    ),
+]
 
 HEADING = """# Conformance
 
 <!-- Written by `tests/interop/run --conformance --write`. -->
 
 Results of the official suite, `@modelcontextprotocol/conformance` 0.2.0-alpha.12. The reference backend
-(`tests/src/reference`) passes every server scenario by itself. The columns after it are the router before
-that backend with namespaces off: while the backend speaks both eras, and while it is held to one of them,
-so that the router has to translate for the other. ✓ passes, ✗ fails, – cannot pass, for the reason below.
-A scenario in which nothing succeeded does not count as passed.
+(`tests/src/reference`) passes every server scenario by itself, in both eras; the router stands before it with
+namespaces off. Held to one era, the backend leaves it to the router to translate for the other. ✓ passes,
+✗ fails, – cannot pass, for the reason below. A scenario in which nothing succeeded does not count.
 """
 
 

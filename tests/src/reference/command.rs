@@ -1,15 +1,18 @@
 //! The server as a program.
 
+use std::convert::Infallible;
 use std::io::{self, Write as _};
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use futures::future::BoxFuture;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
+use super::bridge::Bridge;
 use super::server::{Era, Server};
 use super::{http, sse, stdio};
 
@@ -26,7 +29,13 @@ pub struct Command {
     /// The port on 127.0.0.1; 0 takes a free one. The address is the first line of the output
     #[arg(long, default_value_t = 0)]
     port: u16,
+    /// Be no server but a bridge over HTTP to this command, which speaks stdio
+    #[arg(last = true)]
+    bridge: Vec<String>,
 }
+
+type Request = ::http::Request<hyper::body::Incoming>;
+type Response = ::http::Response<http::Body>;
 
 /// What carries the messages.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -59,33 +68,56 @@ impl Command {
     }
 
     async fn serve(self) -> io::Result<()> {
+        if !self.bridge.is_empty() {
+            let bridge = Bridge::new(self.bridge.clone());
+            return self
+                .accept(bridge, "/mcp", |b, r| {
+                    Box::pin(async move { b.serve(r).await })
+                })
+                .await;
+        }
         let server = Arc::new(Server::new(self.era));
         match self.transport {
             Transport::Stdio => stdio::run(server).await,
             Transport::Http => {
-                let endpoint = Arc::new(http::Endpoint::new(server));
-                let listener = self.listen("/mcp").await?;
-                loop {
-                    let endpoint = endpoint.clone();
-                    let service = service_fn(move |request| {
-                        let endpoint = endpoint.clone();
-                        async move { Ok::<_, std::convert::Infallible>(endpoint.serve(request).await) }
-                    });
-                    accept(&listener, service).await?;
-                }
+                let endpoint = http::Endpoint::new(server);
+                self.accept(endpoint, "/mcp", |e, r| {
+                    Box::pin(async move { e.serve(r).await })
+                })
+                .await
             }
             Transport::Sse => {
-                let endpoint = Arc::new(sse::Endpoint::new(server));
-                let listener = self.listen("/sse").await?;
-                loop {
-                    let endpoint = endpoint.clone();
-                    let service = service_fn(move |request| {
-                        let endpoint = endpoint.clone();
-                        async move { Ok::<_, std::convert::Infallible>(endpoint.serve(request).await) }
-                    });
-                    accept(&listener, service).await?;
-                }
+                let endpoint = sse::Endpoint::new(server);
+                self.accept(endpoint, "/sse", |e, r| {
+                    Box::pin(async move { e.serve(r).await })
+                })
+                .await
             }
+        }
+    }
+
+    /// Serves every connection in the background.
+    async fn accept<E: Send + Sync + 'static>(
+        &self,
+        endpoint: E,
+        path: &str,
+        serve: fn(Arc<E>, Request) -> BoxFuture<'static, Response>,
+    ) -> io::Result<()> {
+        let endpoint = Arc::new(endpoint);
+        let listener = self.listen(path).await?;
+        loop {
+            let (socket, _) = listener.accept().await?;
+            let endpoint = endpoint.clone();
+            let service = service_fn(move |request| {
+                let answer = serve(endpoint.clone(), request);
+                async move { Ok::<_, Infallible>(answer.await) }
+            });
+            tokio::spawn(async move {
+                // A client that goes away in the middle is no error of the server.
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(socket), service)
+                    .await;
+            });
         }
     }
 
@@ -99,25 +131,4 @@ impl Command {
         io::stdout().flush()?;
         Ok(listener)
     }
-}
-
-/// Takes one connection and serves it in the background.
-async fn accept<S>(listener: &TcpListener, service: S) -> io::Result<()>
-where
-    S: hyper::service::Service<
-            ::http::Request<hyper::body::Incoming>,
-            Response = ::http::Response<http::Body>,
-            Error = std::convert::Infallible,
-        > + Send
-        + 'static,
-    S::Future: Send,
-{
-    let (socket, _) = listener.accept().await?;
-    tokio::spawn(async move {
-        // A client that goes away in the middle is no error of the server.
-        let _ = hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(socket), service)
-            .await;
-    });
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Streamable HTTP: one address for both eras.
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +21,7 @@ use super::modern;
 use super::server::Server;
 use super::session::Session;
 
-mod headers;
+pub(super) mod headers;
 mod sessions;
 
 pub(super) use headers::foreign;
@@ -94,8 +95,7 @@ impl Endpoint {
         let (out, outs) = mpsc::unbounded_channel();
         let call = tokio::spawn(modern::answer(self.server.clone(), message, out));
         // Going away is how a modern client cancels.
-        let guard = Abort(call.abort_handle());
-        render(outs, Stay::Modern(guard)).await
+        show(outs, Abort(call.abort_handle())).await
     }
 
     async fn legacy(&self, headers: &HeaderMap, message: Value) -> Response<Body> {
@@ -164,8 +164,8 @@ impl Endpoint {
 
 /// What becomes of a call when its stream ends before it.
 enum Stay {
-    /// It ends too.
-    Modern(#[expect(dead_code, reason = "held for its drop")] Abort),
+    /// It ends too: dropping this ends it.
+    Held(#[expect(dead_code, reason = "held for its drop")] Box<dyn Any + Send>),
     /// It goes on, and the client may come back for this stream.
     Legacy(Arc<Session>, u64),
     /// There is no call.
@@ -179,6 +179,14 @@ impl Drop for Abort {
     fn drop(&mut self) {
         self.0.abort();
     }
+}
+
+/// Shows a call that ends when its client goes, which dropping `call` does.
+pub(super) async fn show(
+    outs: mpsc::UnboundedReceiver<Out>,
+    call: impl Any + Send,
+) -> Response<Body> {
+    render(outs, Stay::Held(Box::new(call))).await
 }
 
 /// One JSON body if the answer comes first, else a stream.
@@ -201,7 +209,7 @@ fn drain(
         Stay::Legacy(session, stream) if session.revision() == REVISIONS[0] => Some(Bytes::from(
             format!("id: {stream}\nretry: {RETRY}\ndata:\n\n"),
         )),
-        Stay::Legacy(..) | Stay::Modern(_) | Stay::Nowhere => None,
+        Stay::Legacy(..) | Stay::Held(_) | Stay::Nowhere => None,
     };
     let rest = stream::unfold(Some((first, outs, stay)), |state| async {
         let (first, mut outs, stay) = state?;
@@ -226,7 +234,7 @@ fn drain(
     stream::iter(priming).chain(rest)
 }
 
-fn event(message: &Value) -> Bytes {
+pub(super) fn event(message: &Value) -> Bytes {
     Bytes::from(format!("data: {message}\n\n"))
 }
 

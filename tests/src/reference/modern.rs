@@ -25,6 +25,11 @@ pub(super) fn is_modern(message: &Value) -> bool {
     version(message).is_some()
 }
 
+/// Whether it says what each request has to say.
+pub(super) fn has_envelope(message: &Value) -> bool {
+    is_modern(message) && message["params"]["_meta"][CAPABILITIES].is_object()
+}
+
 /// The version that the message names in its body.
 pub(super) fn version(message: &Value) -> Option<&str> {
     message["params"]["_meta"][VERSION].as_str()

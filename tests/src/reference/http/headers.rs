@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::super::catalogue::{HEADER_ARGUMENT, HEADER_SUFFIX, HEADER_TOOL};
 use super::super::modern;
 
-pub(super) const VERSION: &str = "mcp-protocol-version";
+pub(crate) const VERSION: &str = "mcp-protocol-version";
 
-pub(super) fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
@@ -32,40 +32,39 @@ fn is_local(authority: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "::1")
 }
 
-/// In what the headers of a modern request differ from its body.
+/// In what the headers of a modern request differ from its body, its mirrored argument included.
 pub(super) fn mismatch(headers: &HeaderMap, message: &Value) -> Option<String> {
+    envelope_mismatch(headers, message).or_else(|| {
+        let params = &message["params"];
+        let mirrored = message["method"] == "tools/call" && params["name"] == HEADER_TOOL;
+        let argument = params["arguments"][HEADER_ARGUMENT].as_str();
+        let name = format!("mcp-param-{HEADER_SUFFIX}").to_lowercase();
+        mirrored.then(|| differs(headers, &name, argument))?
+    })
+}
+
+/// In what the headers that all requests have differ from the body.
+pub(crate) fn envelope_mismatch(headers: &HeaderMap, message: &Value) -> Option<String> {
     let params = &message["params"];
-    let differs = |name: &str, expected: Option<&str>| {
-        let found = headers.get(name).map(|raw| decode(raw.as_bytes()));
-        let agrees = match (&found, expected) {
-            (Some(Some(found)), Some(expected)) => found == expected,
-            (None, None) => true,
-            _ => false,
-        };
-        (!agrees).then(|| format!("{name} differs from the body"))
-    };
     let method = message["method"].as_str();
     let name = match method {
         Some("tools/call" | "prompts/get") => params["name"].as_str(),
         Some("resources/read") => params["uri"].as_str(),
         _ => None,
     };
-    let checked = || {
-        let named = name.and_then(|name| differs("mcp-name", Some(name)));
-        differs(VERSION, modern::version(message))
-            .or_else(|| differs("mcp-method", method))
-            .or(named)
+    differs(headers, VERSION, modern::version(message))
+        .or_else(|| differs(headers, "mcp-method", method))
+        .or_else(|| name.and_then(|name| differs(headers, "mcp-name", Some(name))))
+}
+
+fn differs(headers: &HeaderMap, name: &str, expected: Option<&str>) -> Option<String> {
+    let found = headers.get(name).map(|raw| decode(raw.as_bytes()));
+    let agrees = match (&found, expected) {
+        (Some(Some(found)), Some(expected)) => found == expected,
+        (None, None) => true,
+        _ => false,
     };
-    checked().or_else(|| {
-        let mirrored = method == Some("tools/call") && name == Some(HEADER_TOOL);
-        let argument = params["arguments"][HEADER_ARGUMENT].as_str();
-        mirrored.then(|| {
-            differs(
-                &format!("mcp-param-{HEADER_SUFFIX}").to_lowercase(),
-                argument,
-            )
-        })?
-    })
+    (!agrees).then(|| format!("{name} differs from the body"))
 }
 
 /// A header's value, taken out of its wrapping if it has one; none if the wrapping holds no Base64 text.
