@@ -360,6 +360,7 @@ fn describe(service: McpService) -> impl Stream<Item = BackendEvent> + Send + Un
                 server_info: None,
                 instructions: result.get_str("instructions"),
                 stateful: false,
+                attach: false,
                 hop: "in process".into(),
             },
             // No description: everything is asked for, and what is unknown is empty.

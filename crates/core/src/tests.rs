@@ -3,6 +3,7 @@
 mod calls;
 mod failover;
 mod inprocess;
+mod internal;
 mod lists;
 mod live;
 mod mock;

@@ -33,6 +33,8 @@ macro_rules! reasons {
 reasons! {
     /// A client's response answers nothing that is open: late, repeated or forged.
     ClientAnswerUnknown = "client_answer_unknown",
+    /// A client's answer to a request of another replica that could not be brought to the backend.
+    ClientAnswerLost = "client_answer_lost",
     /// A client's cancellation names no request in flight.
     ClientCancelUnknown = "client_cancel_unknown",
     /// A client's notification that nobody may hear: from a modern client, or before `initialize`.
@@ -45,6 +47,8 @@ reasons! {
     ClientGone = "client_gone",
     /// A message to a client that reads too slowly: its queue is full.
     ClientQueueFull = "client_queue_full",
+    /// A message of a stream that its client could resume, for want of room to keep it.
+    ClientReplayFull = "client_replay_full",
     /// A request of a backend that its client did not declare it can serve.
     ClientIncapable = "client_incapable",
     /// A request of a backend beyond the number that may be open at one client.

@@ -29,6 +29,9 @@ pub struct BackendInfo {
     /// Whether it may remember something of a client from one call to the next, so that the
     /// calls of one client session belong on one replica.
     pub stateful: bool,
+    /// Whether each client session wants a conversation of its own with it, opened at `initialize`
+    /// ([`Method::Attach`]) and carried in the session's id.
+    pub attach: bool,
     /// Revision and transport of this hop, for people: `2025-11-25 streamable_http`.
     pub hop: String,
 }

@@ -34,6 +34,7 @@ mod context;
 mod deadline;
 mod error;
 mod event;
+mod origin;
 mod probe;
 mod repeat;
 pub mod seal;
@@ -45,6 +46,7 @@ pub use context::{ClientProfile, Pin, Principal, RequestContext};
 pub use deadline::{Deadline, HARD_CAP, Pause};
 pub use error::{CallError, Reason, Sent};
 pub use event::{BackendEvent, BackendInfo, EventStream, Scope};
+pub use origin::{Answered, Origin};
 pub use probe::{ProbeFailure, Prober, Pulse};
 pub use repeat::{Repeat, RepeatAfter};
 pub use session::{OUTBOX_CAPACITY, Outbox, Session, SessionId};
@@ -52,14 +54,11 @@ pub use trail::Trail;
 
 use std::fmt;
 use std::pin::Pin as StdPin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::Stream;
 use futures::stream::BoxStream;
-use mcp_router_protocol::{
-    BackendName, ErrorObject, Method, RawJson, RawParams, RequestId, Revision,
-};
+use mcp_router_protocol::{BackendName, ErrorObject, Method, RawJson, RawParams};
 use tokio::sync::oneshot;
 
 /// The service every part of the router offers and wants: cloneable, sendable, boxed at the seams.
@@ -217,20 +216,6 @@ pub struct ServerRequest {
     /// Where the answer can be brought by any replica of the router; `None` if only this process
     /// can, as with child processes.
     pub origin: Option<Origin>,
-}
-
-/// Where a backend's request came from, so that its answer finds the way back from a replica that
-/// never saw it. A client edge seals it into the request's id.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Origin {
-    /// Who asks, and which of its endpoints.
-    pub pin: Pin,
-    /// The upstream session that it asks in. A secret of the backend's (R42).
-    pub session: Arc<str>,
-    /// The revision spoken in that session.
-    pub revision: Revision,
-    /// The backend's own id of the request.
-    pub id: RequestId,
 }
 
 impl ServerRequest {

@@ -4,6 +4,7 @@ mod call;
 mod complete;
 mod failover;
 mod info;
+mod internal;
 mod list;
 mod listen;
 pub(crate) mod manage;
@@ -40,6 +41,8 @@ pub(crate) async fn dispatch(hub: Arc<Hub>, request: McpRequest) -> Result<McpRe
         Method::ResourcesUnsubscribe if let Some(session) = &request.context.session => {
             Ok(subscribe::unsubscribe(&hub, session, &request))
         }
+        Method::Attach => Ok(internal::attach(&hub, &request).await),
+        Method::Answer => internal::answer(&hub, request).await,
         method if method.is_notification() => Ok(McpResponse::Ready(Outcome::Accepted)),
         method => {
             let text = format!("Method not found: {}", method.as_str().escape_debug());

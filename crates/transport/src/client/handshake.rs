@@ -89,6 +89,7 @@ pub(crate) fn read_discover(answer: &Answer, transport: &str) -> Probed {
                 server_info: result.get("_meta").and_then(|m| m.get(meta::SERVER_INFO)),
                 instructions: result.get_str("instructions"),
                 stateful: false,
+                attach: false,
                 hop,
             };
             (versions, info)
@@ -143,6 +144,7 @@ pub(crate) fn read_initialize(
         instructions: result.get_str("instructions"),
         // What a session of an older revision holds, nobody can see from here.
         stateful: true,
+        attach: false,
         hop: format!("{revision} {transport}"),
     };
     Ok((revision, info))

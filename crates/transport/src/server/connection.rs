@@ -22,7 +22,7 @@ use tower::ServiceExt;
 
 use super::call::{Head, Hold, Replies, start};
 use super::dialect::{Exchange, Voice, Wire, legacy, modern, progress_token};
-use super::peer::{Calls, Peer};
+use super::peer::{Asking, Calls, Peer};
 
 /// Messages that wait for the transport to write them.
 pub(crate) const QUEUE: usize = 64;
@@ -119,7 +119,8 @@ impl Connection {
             }
             Message::Response { id, answer } => {
                 match self.0.peer.get() {
-                    Some(peer) => peer.asks().answer(id.as_ref(), answer),
+                    // Nobody else ever asks in this session.
+                    Some(peer) => drop(peer.asks().answer(id.as_ref(), answer)),
                     None => dropped::count(Dropped::ClientAnswerUnknown),
                 }
                 Ok(())
@@ -182,7 +183,8 @@ impl Connection {
             ask,
             ..
         } = self.0.setup.clone();
-        let (peer, answer) = Peer::open(&self.0.router, session, params, principal, ask).await?;
+        let asking = Asking::here(ask);
+        let (peer, answer) = Peer::open(&self.0.router, session, params, principal, asking).await?;
         if self.0.peer.set(peer.clone()).is_err() {
             // Two at once, as only HTTP can send them: the other one was faster.
             peer.close().await;

@@ -12,6 +12,8 @@ use mcp_router_service::seal::{KeyError, Purpose, Sealer};
 pub struct Seals {
     /// Session ids.
     pub(crate) session: Sealer,
+    /// Ids of requests to clients.
+    pub(crate) request: Sealer,
 }
 
 impl Seals {
@@ -23,6 +25,7 @@ impl Seals {
     pub fn new<S: AsRef<[u8]>>(secrets: &[S]) -> Result<Self, KeyError> {
         Ok(Self {
             session: Sealer::new(secrets, Purpose::Session)?,
+            request: Sealer::new(secrets, Purpose::RequestId)?,
         })
     }
 }

@@ -1,7 +1,6 @@
 //! What a backend asks, as a message to a legacy client.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::ask::{allows, to_client};
@@ -15,12 +14,7 @@ use crate::server::peer::Peer;
 
 /// A backend's request as its client must get it; `None` if it was refused: the client did not
 /// declare that it can (R35), its revision has no words for it, or too many are open.
-pub(crate) fn put(
-    peer: &Arc<Peer>,
-    request: ServerRequest,
-    pause: Option<Pause>,
-    limit: Duration,
-) -> Option<Wire> {
+pub(crate) fn put(peer: &Arc<Peer>, request: ServerRequest, pause: Option<Pause>) -> Option<Wire> {
     let none = RawJson::from_static("{}");
     let declared = peer.session().client().capabilities.as_ref();
     let able = allows(declared.unwrap_or(&none), &request.method, &request.params);
@@ -45,7 +39,12 @@ pub(crate) fn put(
             return None;
         }
     };
-    let method = request.method;
-    let id = peer.asks().open(request.reply, pause, limit);
+    let ServerRequest {
+        method,
+        reply,
+        origin,
+        ..
+    } = request;
+    let id = peer.asks().open(reply, origin.as_ref(), pause);
     Some(Wire::message(request_parts(&id, &method, &params)))
 }

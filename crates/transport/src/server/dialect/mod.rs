@@ -202,8 +202,7 @@ impl Exchange {
         match &self.voice {
             Voice::Legacy(peer) if !self.orphan => {
                 let pause = self.deadline.pause(self.ask_limit);
-                ask::put(peer, request, Some(pause), self.ask_limit)
-                    .map_or(Said::Nothing, Said::Message)
+                ask::put(peer, request, Some(pause)).map_or(Said::Nothing, Said::Message)
             }
             _ => {
                 dropped::count_of(Dropped::ClientIncapable, &request.method);

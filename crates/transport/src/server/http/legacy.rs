@@ -9,7 +9,8 @@ use mcp_router_protocol::{
     EnvelopeError, Era, ErrorObject, Message, Method, RawJson, RawParams, RequestId, Revision,
 };
 
-use mcp_router_service::McpRequest;
+use mcp_router_observe::dropped::{self, Reason as Dropped};
+use mcp_router_service::{McpRequest, McpResponse, Outcome};
 use tower::ServiceExt;
 
 use super::body::Body;
@@ -98,8 +99,8 @@ async fn initialize(
 ) -> Result<Response<Body>, Refusal> {
     let session = shared.sessions.fresh()?;
     let principal = Shared::principal(head);
-    let ask = shared.params.times.ask;
-    let opened = Peer::open(&shared.router, session, params, principal, ask).await;
+    let asking = shared.asking.clone();
+    let opened = Peer::open(&shared.router, session, params, principal, asking).await;
     Ok(match opened {
         Err(error) => reply::error(StatusCode::OK, Some(id), &error),
         Ok((peer, result)) => {
@@ -173,7 +174,20 @@ fn known(id: &RequestId, answer: Result<RawJson, ErrorObject>) -> Wire {
 /// Takes what wants no answer.
 pub(super) fn told(shared: &Shared, peer: &Arc<Peer>, message: Message, hold: Hold) {
     match message {
-        Message::Response { id, answer } => peer.asks().answer(id.as_ref(), answer),
+        Message::Response { id, answer } => {
+            let Some(request) = peer.answered(id.as_ref(), answer) else {
+                return;
+            };
+            let bring = shared.router.clone().oneshot(request);
+            let keep = shared.params.times.orphan;
+            tokio::spawn(async move {
+                let brought = tokio::time::timeout(keep, bring).await;
+                if !matches!(brought, Ok(Ok(McpResponse::Ready(Outcome::Complete(_))))) {
+                    dropped::count(Dropped::ClientAnswerLost);
+                }
+                drop(hold);
+            });
+        }
         Message::Notification {
             method: Method::Cancelled,
             params,

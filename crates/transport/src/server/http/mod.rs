@@ -30,6 +30,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
+use mcp_router_service::seal::random_id;
 use mcp_router_service::{McpService, Principal};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,7 @@ use sessions::Sessions;
 
 use super::keys::Seals;
 use super::params::{HttpParams, Page};
+use super::peer::Asking;
 
 /// The session id's header.
 pub(crate) const SESSION: &str = "mcp-session-id";
@@ -63,6 +65,11 @@ pub fn http(router: McpService, params: HttpParams) -> HttpService {
     // Without randomness nothing can be sealed, and no session opened.
     let made = || Seals::new::<&[u8]>(&[]).ok();
     let seals = params.seals.clone().or_else(made);
+    let replica = random_id().ok().map(Arc::from);
+    let asking = Asking {
+        limit: params.times.ask,
+        shared: seals.as_ref().map(|s| s.request.clone()).zip(replica),
+    };
     let shared = Arc::new(Shared {
         gate: Gate::new(&params),
         in_flight: Arc::new(Semaphore::new(limits.in_flight)),
@@ -71,6 +78,7 @@ pub fn http(router: McpService, params: HttpParams) -> HttpService {
         drain: CancellationToken::new(),
         sessions: Sessions::new(&params, seals.map(|s| s.session)),
         connections: sse::Connections::default(),
+        asking,
         router,
         params,
     });
@@ -97,6 +105,7 @@ struct Shared {
     drain: CancellationToken,
     sessions: Sessions,
     connections: sse::Connections,
+    asking: Asking,
 }
 
 impl HttpService {

@@ -9,17 +9,16 @@ mod standing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, Revision};
+use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, RequestId, Revision};
 use mcp_router_service::{
     ClientProfile, McpRequest, McpResponse, McpService, Principal, RequestContext, ResponseStream,
     Session, SessionId,
 };
 use tower::ServiceExt;
 
-pub(crate) use asks::Asks;
+pub(crate) use asks::{Asking, Asks};
 pub(crate) use calls::{Calls, Ticket};
 use standing::Standing;
 pub(crate) use standing::StandingStream;
@@ -43,7 +42,6 @@ pub(crate) struct Peer {
     asks: Asks,
     standing: Standing,
     streams: AtomicUsize,
-    ask_limit: Duration,
 }
 
 impl Peer {
@@ -56,7 +54,7 @@ impl Peer {
         id: SessionId,
         params: &RawParams,
         principal: Principal,
-        ask_limit: Duration,
+        asking: Asking,
     ) -> Result<(Arc<Self>, RawJson), ErrorObject> {
         let hello = legacy::hello(params)?;
         let (session, outbox) = Session::open(id, hello.client.clone());
@@ -64,7 +62,7 @@ impl Peer {
         let answer = legacy::welcome(router.clone(), hello.revision, context.clone()).await?;
         let news = listen(router.clone(), context).await;
         let standing = Standing::new(outbox, Some(news));
-        let peer = Self::new(session, hello.revision, principal, standing, ask_limit);
+        let peer = Self::new(session, hello.revision, principal, standing, asking);
         Ok((Arc::new(peer), answer))
     }
 
@@ -75,13 +73,13 @@ impl Peer {
         id: SessionId,
         hello: Hello,
         principal: Principal,
-        ask_limit: Duration,
+        asking: Asking,
     ) -> Arc<Self> {
         let (session, outbox) = Session::open(id, hello.client.clone());
         let context = context(&session, &hello.client, &principal);
         let news = stream::once(listen(router.clone(), context)).flatten();
         let standing = Standing::new(outbox, Some(ResponseStream::new(news)));
-        let peer = Self::new(session, hello.revision, principal, standing, ask_limit);
+        let peer = Self::new(session, hello.revision, principal, standing, asking);
         Arc::new(peer)
     }
 
@@ -90,17 +88,17 @@ impl Peer {
         revision: Revision,
         principal: Principal,
         standing: Standing,
-        ask_limit: Duration,
+        asking: Asking,
     ) -> Self {
+        let serial = session.id().clone();
         Self {
             session,
             principal,
             revision,
             calls: Calls::default(),
-            asks: Asks::default(),
+            asks: Asks::new(asking, serial),
             standing,
             streams: AtomicUsize::new(0),
-            ask_limit,
         }
     }
 
@@ -129,6 +127,17 @@ impl Peer {
 
     pub(crate) const fn asks(&self) -> &Asks {
         &self.asks
+    }
+
+    /// Takes a client's response; a request to the router, if it has to be brought to a backend
+    /// from here.
+    pub(crate) fn answered(
+        &self,
+        id: Option<&RequestId>,
+        answer: Result<RawJson, ErrorObject>,
+    ) -> Option<McpRequest> {
+        let (origin, answer) = self.asks.answer(id, answer)?;
+        Some(origin.answered(answer, self.context(false)))
     }
 
     /// The context of a request in this session.

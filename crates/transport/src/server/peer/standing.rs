@@ -101,7 +101,7 @@ impl Inner {
 
 fn from_outbox(peer: &Arc<Peer>, message: Outbox) -> Option<Wire> {
     match message {
-        Outbox::Request(request) => ask::put(peer, request, None, peer.ask_limit),
+        Outbox::Request(request) => ask::put(peer, request, None),
         Outbox::Notification { method, params } => {
             let level = peer.session.log_level();
             let wanted =

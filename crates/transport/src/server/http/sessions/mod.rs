@@ -131,7 +131,7 @@ impl Sessions {
             serial,
             content.hello,
             principal.clone(),
-            shared.params.times.ask,
+            shared.asking.clone(),
         );
         for (key, upstream) in content.carried {
             peer.session().set_carried(key, upstream);

@@ -1,0 +1,40 @@
+//! What client edges say to backend edges, across the router: nothing of it is ever on the wire.
+
+use futures::future::join_all;
+use mcp_router_protocol::RawJson;
+use mcp_router_service::{CallError, McpRequest, McpResponse, Reason, Sent};
+use tower::ServiceExt;
+
+use crate::hub::Hub;
+
+/// Opens what a new session of a client wants open from the start, at all backends that keep
+/// something of every client, at the same time. Who fails now is opened by the first call.
+pub(super) async fn attach(hub: &Hub, request: &McpRequest) -> McpResponse {
+    let wanted = hub
+        .cells
+        .iter()
+        .filter(|cell| cell.usable() && cell.live.load().info.attach);
+    let opening = wanted.filter_map(|cell| {
+        let opening = cell.service.clone()?.oneshot(request.clone());
+        Some(async move {
+            if let Err(error) = opening.await {
+                tracing::info!(backend = %cell.meta.name, %error, "no session at `initialize`");
+            }
+        })
+    });
+    join_all(opening).await;
+    McpResponse::complete(RawJson::from_static("{}"))
+}
+
+/// Brings a client's answer to the backend that asked.
+///
+/// # Errors
+/// If it is not there.
+pub(super) async fn answer(hub: &Hub, request: McpRequest) -> Result<McpResponse, CallError> {
+    let nobody = || CallError::new(Reason::NoBackend, Sent::No);
+    let pin = request.context.pin.as_ref().ok_or_else(nobody)?;
+    let mut cells = hub.cells.iter();
+    let cell = cells.find(|cell| cell.meta.name == pin.backend);
+    let service = cell.and_then(|cell| cell.service.clone());
+    service.ok_or_else(nobody)?.oneshot(request).await
+}
