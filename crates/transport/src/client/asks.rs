@@ -1,17 +1,22 @@
 //! Requests from a backend to the client, and the way back of their answers.
 //!
-//! A backend may only ask what the client declared; asked for more, a client would break off.
+//! Who is asked is settled before: see [`Mux`](super::mux::Mux) and the streams of single calls.
 //! Who asks too much at once is refused: each question costs a task until it is answered.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::jsonrpc::response_parts;
-use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, RequestId, code};
-use mcp_router_service::ServerRequest;
-use tokio::sync::{Semaphore, oneshot};
+use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, RequestId, Revision};
+use mcp_router_service::{ClientProfile, ServerRequest};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::AbortHandle;
 
+use crate::client::able;
+use crate::client::question;
 use crate::client::rope::Rope;
 
 /// Questions that wait for an answer at the same time, per conversation.
@@ -22,76 +27,127 @@ pub(crate) type Send = Arc<dyn Fn(Rope) + std::marker::Send + Sync>;
 
 /// The asking side of one conversation with a backend.
 pub(crate) struct Asks {
-    /// What was declared to the backend: an object.
-    declared: RawJson,
     send: Send,
     open: Arc<Semaphore>,
+    /// What the backend may take back.
+    waiting: Arc<Mutex<Waiting>>,
+    /// The backend's revision, by its place among all.
+    revision: AtomicU8,
 }
 
+/// Questions that wait for an answer. The number tells those apart that a backend gave one id.
+type Waiting = HashMap<RequestId, (u64, AbortHandle)>;
+
 impl Asks {
-    pub(crate) fn new(declared: RawJson, send: Send) -> Self {
+    pub(crate) fn new(send: Send) -> Self {
         Self {
-            declared,
             send,
             open: Arc::new(Semaphore::new(OPEN)),
+            waiting: Arc::default(),
+            revision: AtomicU8::new(place(Revision::NEWEST_LEGACY)),
         }
     }
 
-    /// Whether the backend may ask for anything at all.
-    pub(crate) fn any(&self) -> bool {
-        ["sampling", "elicitation", "roots"]
-            .iter()
-            .any(|c| self.declared.get(c).is_some())
+    /// From now on answers are written for a backend of `revision`.
+    pub(crate) fn speak(&self, revision: Revision) {
+        self.revision.store(place(revision), Ordering::Relaxed);
     }
 
-    /// Answers `ping` and whatever was not declared at once; hands back what is for the client.
-    /// Once the returned request is answered or dropped, the backend gets its answer.
+    fn revision(&self) -> Revision {
+        let place = usize::from(self.revision.load(Ordering::Relaxed));
+        let known = Revision::ALL.get(place).copied();
+        known.unwrap_or(Revision::NEWEST_LEGACY)
+    }
+
+    /// Answers a `ping`; any other request is handed back.
+    pub(crate) fn pong(&self, id: RequestId, method: Method) -> Option<(RequestId, Method)> {
+        if method != Method::Ping {
+            return Some((id, method));
+        }
+        self.answer(&id, Ok(&able::nothing()));
+        None
+    }
+
+    /// Makes a question for `client` of what the backend asks, or refuses it. Once the returned
+    /// request is answered or dropped, the backend gets its answer.
     pub(crate) fn take(
         &self,
         id: RequestId,
         method: Method,
         params: RawParams,
+        client: &ClientProfile,
     ) -> Option<ServerRequest> {
-        let capability = match method {
-            Method::Ping => {
-                self.answer(&id, Ok(&RawJson::from_static("{}")));
-                return None;
-            }
-            Method::CreateMessage => "sampling",
-            Method::Elicit => "elicitation",
-            Method::RootsList => "roots",
-            _ => "",
-        };
-        if self.declared.get(capability).is_none() {
-            dropped::count_of(Dropped::ClientIncapable, &method);
-            let error = ErrorObject::new(code::METHOD_NOT_FOUND, "not declared by the client");
-            self.answer(&id, Err(&error));
+        let (id, method) = self.pong(id, method)?;
+        if let Some(error) = able::refusal(client, &method, &params) {
+            self.refuse(&id, &method, &error, Dropped::ClientIncapable);
             return None;
         }
         let Ok(permit) = self.open.clone().try_acquire_owned() else {
-            dropped::count_of(Dropped::BackendRequestsFull, &method);
-            self.refuse(&id);
+            self.nobody(&id, &method, Dropped::BackendRequestsFull);
             return None;
         };
         let (reply, answer) = oneshot::channel();
-        let send = self.send.clone();
-        tokio::spawn(async move {
-            let answer: Result<RawJson, ErrorObject> =
-                answer.await.unwrap_or_else(|_| Err(nobody()));
-            send(Rope::new(response_parts(Some(&id), answer.as_ref())));
-            drop(permit);
-        });
+        self.wait(id, &method, answer, permit);
         Some(ServerRequest {
             method,
-            params,
+            params: question::to_inner(params),
             reply,
             origin: None,
         })
     }
 
-    /// Tells the backend that nobody can answer.
-    pub(crate) fn refuse(&self, id: &RequestId) {
-        self.answer(id, Err(&nobody()));
+    /// Brings the answer to the backend, once there is one.
+    fn wait(
+        &self,
+        id: RequestId,
+        method: &Method,
+        answer: oneshot::Receiver<Result<RawJson, ErrorObject>>,
+        permit: OwnedSemaphorePermit,
+    ) {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let (send, method, revision) = (self.send.clone(), method.clone(), self.revision());
+        let (waiting, key) = (self.waiting.clone(), id.clone());
+        // Held until the question is in the table, so that it cannot leave before.
+        let mut table = lock(&self.waiting);
+        let task = tokio::spawn(async move {
+            let answer: Result<RawJson, ErrorObject> =
+                answer.await.unwrap_or_else(|_| Err(able::nobody(&method)));
+            let answer = answer.map(|result| question::from_inner(&method, result, revision));
+            send(Rope::new(response_parts(Some(&id), answer.as_ref())));
+            let mut table = lock(&waiting);
+            if table.get(&id).is_some_and(|(n, _)| *n == number) {
+                table.remove(&id);
+            }
+            drop(permit);
+        });
+        table.insert(key, (number, task.abort_handle()));
+    }
+
+    /// The backend takes back what it asked: whoever was to answer sees that nobody waits.
+    pub(crate) fn take_back(&self, params: &RawParams) {
+        let id = params.get("requestId");
+        let id = id.and_then(|id| RequestId::parse(id.bytes()).ok());
+        if let Some((_, task)) = id.and_then(|id| lock(&self.waiting).remove(&id)) {
+            task.abort();
+        }
+    }
+
+    /// Tells the backend that nobody can answer, and counts why.
+    pub(crate) fn nobody(&self, id: &RequestId, method: &Method, why: Dropped) {
+        self.refuse(id, method, &able::nobody(method), why);
+    }
+
+    /// Answers the backend with an error, and counts why.
+    pub(crate) fn refuse(
+        &self,
+        id: &RequestId,
+        method: &Method,
+        error: &ErrorObject,
+        why: Dropped,
+    ) {
+        dropped::count_of(why, method);
+        self.answer(id, Err(error));
     }
 
     fn answer(&self, id: &RequestId, answer: Result<&RawJson, &ErrorObject>) {
@@ -99,14 +155,21 @@ impl Asks {
     }
 }
 
+/// The table is whole even where a panic poisoned it: nothing panics while it is held.
+fn lock(table: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The place of a revision in [`Revision::ALL`].
+fn place(revision: Revision) -> u8 {
+    let place = Revision::ALL.iter().position(|r| *r == revision);
+    place.and_then(|p| u8::try_from(p).ok()).unwrap_or(0)
+}
+
 impl fmt::Debug for Asks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Asks").finish_non_exhaustive()
     }
-}
-
-fn nobody() -> ErrorObject {
-    ErrorObject::new(code::INTERNAL_ERROR, "nobody is there to answer")
 }
 
 #[cfg(test)]
@@ -116,45 +179,49 @@ mod tests {
 
     use super::*;
 
-    fn asks(declared: &'static str) -> (Asks, mpsc::UnboundedReceiver<String>) {
+    fn asks() -> (Asks, mpsc::UnboundedReceiver<String>) {
         let (sent, received) = mpsc::unbounded_channel();
         let send = move |mut rope: Rope| {
             let bytes = rope.copy_to_bytes(rope.remaining());
             sent.send(String::from_utf8(bytes.to_vec()).unwrap())
                 .unwrap();
         };
-        (
-            Asks::new(RawJson::from_static(declared), Arc::new(send)),
-            received,
-        )
+        (Asks::new(Arc::new(send)), received)
+    }
+
+    fn client(capabilities: &'static str) -> ClientProfile {
+        ClientProfile {
+            capabilities: Some(RawJson::from_static(capabilities)),
+            ..ClientProfile::default()
+        }
     }
 
     #[tokio::test]
     async fn pings_are_answered_and_undeclared_requests_refused() {
-        let (asks, mut sent) = asks(r#"{"roots":{}}"#);
+        let (asks, mut sent) = asks();
+        let client = client(r#"{"roots":{}}"#);
         let id = RequestId::string("a");
         let none = RawParams::default;
-        assert!(asks.take(id.clone(), Method::Ping, none()).is_none());
+        assert!(
+            asks.take(id.clone(), Method::Ping, none(), &client)
+                .is_none()
+        );
         assert_eq!(
             sent.recv().await.unwrap(),
             r#"{"jsonrpc":"2.0","id":"a","result":{}}"#
         );
         for method in [Method::Elicit, Method::CreateMessage, Method::from("x/y")] {
-            assert!(asks.take(id.clone(), method, none()).is_none());
+            assert!(asks.take(id.clone(), method, none(), &client).is_none());
             assert!(sent.recv().await.unwrap().contains("-32601"));
         }
     }
 
     #[tokio::test]
     async fn r35_a_declared_request_is_answered_by_the_client_or_by_its_absence() {
-        let (asks, mut sent) = asks(r#"{"roots":{}}"#);
-        let take = || {
-            asks.take(
-                RequestId::number(5),
-                Method::RootsList,
-                RawParams::default(),
-            )
-        };
+        let (asks, mut sent) = asks();
+        let able = client(r#"{"roots":{},"sampling":{}}"#);
+        let ask = |method| asks.take(RequestId::number(5), method, RawParams::default(), &able);
+        let take = || ask(Method::RootsList);
         let request = take().unwrap();
         request
             .reply
@@ -164,10 +231,49 @@ mod tests {
             sent.recv().await.unwrap(),
             r#"{"jsonrpc":"2.0","id":5,"result":{"roots":[]}}"#
         );
-        drop(take());
-        assert!(sent.recv().await.unwrap().contains("nobody is there"));
+        for (method, code) in [(Method::RootsList, "-32603"), (Method::CreateMessage, "-1")] {
+            drop(ask(method));
+            let answer = sent.recv().await.unwrap();
+            assert!(answer.contains(&format!(r#""code":{code},"#)), "{answer}");
+        }
         let open: Vec<_> = std::iter::from_fn(take).take(OPEN + 1).collect();
         assert_eq!(open.len(), OPEN);
         assert!(sent.recv().await.unwrap().contains("error"));
+    }
+
+    #[tokio::test]
+    async fn what_a_backend_takes_back_is_waited_for_no_longer() {
+        let (asks, mut sent) = asks();
+        let able = client(r#"{"roots":{}}"#);
+        let ask = |id| asks.take(id, Method::RootsList, RawParams::default(), &able);
+        let mut first = ask(RequestId::string("a")).unwrap();
+        let second = ask(RequestId::number(1)).unwrap();
+        for id in ["7", "\"a\""] {
+            let text = format!(r#"{{"requestId":{id}}}"#);
+            asks.take_back(&RawParams::parse(Some(text.into())).unwrap());
+        }
+        first.reply.closed().await;
+        drop(second);
+        assert!(sent.recv().await.unwrap().contains(r#""id":1"#));
+        assert!(lock(&asks.waiting).is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_written_for_the_backends_revision() {
+        let (asks, mut sent) = asks();
+        asks.speak(Revision::V2025_06_18);
+        let able = client(r#"{"sampling":{}}"#);
+        let asked = asks.take(
+            RequestId::number(1),
+            Method::CreateMessage,
+            RawParams::default(),
+            &able,
+        );
+        let array = RawJson::from_static(r#"{"content":[{"type":"text","text":"a"}]}"#);
+        asked.unwrap().reply.send(Ok(array)).unwrap();
+        assert_eq!(
+            sent.recv().await.unwrap(),
+            r#"{"jsonrpc":"2.0","id":1,"result":{"content":{"type":"text","text":"a"}}}"#
+        );
     }
 }

@@ -15,6 +15,7 @@ use mcp_router_protocol::{
 };
 use mcp_router_service::{CallError, McpRequest, Outcome, Reason, RequestContext, Sent};
 
+use crate::client::able;
 use crate::client::rope::Rope;
 
 /// What a backend answered to a request.
@@ -102,10 +103,15 @@ impl Dialect {
     ) -> Result<RawJson, CallError> {
         let version = format!("\"{}\"", self.revision);
         let client = &context.client;
-        let none = RawJson::from_static("{}");
-        // What a client that cannot take an interim result declares, nobody could use here.
+        let none = able::nothing();
+        let bridged;
         let capabilities = match &client.capabilities {
             Some(declared) if client.takes_input_required => declared,
+            // Of a client of another era, what can be brought to it.
+            Some(declared) if declared.bytes().len() > 2 => {
+                bridged = able::declared(client);
+                &bridged
+            }
             _ => &none,
         };
         let info = client.info.as_ref().unwrap_or(&self.identity);

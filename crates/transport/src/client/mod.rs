@@ -14,6 +14,7 @@
 //!
 //! Dropping the service's every clone ends the edge too, without the courtesies of closing.
 
+mod able;
 mod asks;
 mod backoff;
 pub mod child;
@@ -24,7 +25,9 @@ pub mod http;
 mod info;
 mod link;
 mod mux;
+mod owner;
 mod probe;
+mod question;
 mod respond;
 mod rope;
 mod subscribe;

@@ -6,6 +6,7 @@
 
 mod acks;
 mod ticket;
+mod who;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -14,15 +15,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::params::meta;
 use mcp_router_protocol::{Message, Method, RawParams, RequestId};
-use mcp_router_service::{CallError, Event, McpRequest, Reason, Scope, Sent};
-use tokio::sync::{mpsc, oneshot};
+use mcp_router_service::{CallError, Event, McpRequest, Reason, RequestContext, Scope, Sent};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
+use crate::client::able;
 use crate::client::asks::Asks;
 use crate::client::dialect::Answer;
 use crate::client::events::Events;
 
 pub(crate) use acks::Acks;
 pub(crate) use ticket::Ticket;
+use who::{Found, Turns, Who};
 
 /// Events that wait for the consumer of one call.
 const WAITING: usize = 256;
@@ -35,6 +38,7 @@ pub(crate) struct Mux {
     events: Events,
     scope: Scope,
     acks: Acks,
+    turns: Turns,
     dropped: AtomicU64,
 }
 
@@ -43,6 +47,8 @@ struct Slot {
     answer: oneshot::Sender<Result<Answer, CallError>>,
     events: Option<mpsc::Sender<Event>>,
     progress: bool,
+    /// Whose call it is, if that client can be asked for anything.
+    who: Option<Who>,
     sent: SentMark,
 }
 
@@ -99,21 +105,41 @@ impl Mux {
             events,
             scope,
             acks: Acks::default(),
+            turns: Turns::new(),
             dropped: AtomicU64::new(0),
         }
+    }
+
+    /// From now on calls whose clients cannot be told apart take turns, if they can be asked for
+    /// anything: nothing here says which of them a question belongs to.
+    pub(crate) fn take_turns(&self) {
+        self.turns.begin();
+    }
+
+    /// A call's turn, if it needs one; see [`Ticket::keep`].
+    ///
+    /// # Errors
+    /// If it does not come in time. Nothing was sent then.
+    pub(crate) async fn turn(
+        &self,
+        context: &RequestContext,
+    ) -> Result<Option<OwnedSemaphorePermit>, CallError> {
+        self.turns.take(context).await
     }
 
     /// Expects the answer to request `id`, and what belongs to it until then.
     pub(crate) fn open(self: &Arc<Self>, id: u64, request: Option<&McpRequest>) -> Ticket {
         let progress = request.is_some_and(|r| r.context.wants_progress);
-        let asks = request.is_some() && self.asks.any();
+        let who = request.and_then(|r| Who::of(&r.context));
         let (answer, answered) = oneshot::channel();
-        let (sender, receiver) = (progress || asks).then(|| mpsc::channel(WAITING)).unzip();
+        let events = progress || who.is_some();
+        let (sender, receiver) = events.then(|| mpsc::channel(WAITING)).unzip();
         let sent = SentMark::default();
         let slot = Slot {
             answer,
             events: sender,
             progress,
+            who,
             sent: sent.clone(),
         };
         self.lock().insert(id, slot);
@@ -122,7 +148,7 @@ impl Mux {
 
     /// Whether anything but answers can come for calls here.
     pub(crate) fn needs_events(&self, request: &McpRequest) -> bool {
-        request.context.wants_progress || self.asks.any()
+        request.context.wants_progress || able::can_be_asked(&request.context.client)
     }
 
     /// Acknowledgements of listen streams.
@@ -171,34 +197,43 @@ impl Mux {
                     self.drop_message(Dropped::ProgressUnwanted);
                 }
             }
+            Method::Cancelled => self.asks.take_back(&params),
             Method::SubscriptionsAcknowledged => self.acks.come(params),
-            Method::Cancelled => {
-                tracing::debug!(%method, "notification taken");
-            }
             _ => self.events.notification(method, params, self.scope.clone()),
         }
     }
 
-    /// Without a stream that says so, a question belongs to the newest call that may be asked.
+    /// No stream says which call a question belongs to: see [`who`].
     fn asked(&self, id: RequestId, method: Method, params: RawParams) {
-        let newest = {
-            let calls = self.lock();
-            let mut able = calls.values().rev().filter_map(|s| s.events.clone());
-            able.next().filter(|_| self.asks.any())
-        };
-        let Some(request) = self.asks.take(id, method, params) else {
+        let Some((id, method)) = self.asks.pong(id, method) else {
             return;
         };
-        match newest {
-            // A full queue drops the question, which answers the backend.
-            Some(events) => {
-                if events.try_send(Event::ServerRequest(request)).is_err() {
+        // A client's own conversation is nobody else's, whatever comes in it.
+        if matches!(self.scope, Scope::Shared) {
+            self.turns.begin();
+        }
+        let calls: Vec<_> = {
+            let calls = self.lock();
+            let of_slot = |slot: &Slot| Some((slot.who.clone()?, slot.events.clone()?));
+            calls.values().rev().filter_map(of_slot).collect()
+        };
+        match who::find(calls.into_iter(), &method, &params) {
+            Found::One(events, client) => {
+                let request = self.asks.take(id, method, params, &client);
+                // A full queue drops the question, which answers the backend.
+                if request.is_some_and(|r| events.try_send(Event::ServerRequest(r)).is_err()) {
                     self.drop_message(Dropped::CallQueueFull);
                 }
             }
-            None => {
-                self.drop_message(Dropped::BackendRequestUnattributed);
-                drop(request);
+            Found::Incapable(error) => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                let why = Dropped::ClientIncapable;
+                self.asks.refuse(&id, &method, &error, why);
+            }
+            Found::Nobody => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                let why = Dropped::BackendRequestUnattributed;
+                self.asks.nobody(&id, &method, why);
             }
         }
     }

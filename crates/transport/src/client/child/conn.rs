@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use mcp_router_observe::dropped::{self, Reason as Dropped};
-use mcp_router_protocol::{Era, ItemKind, Method, RawJson, RawParams};
+use mcp_router_protocol::{Era, ItemKind, Method, RawParams};
 use mcp_router_service::{
     BackendInfo, CallError, HoldGuard, McpRequest, McpResponse, Outcome, Reason, Scope, Sent,
 };
@@ -62,7 +62,7 @@ pub(super) struct Peer {
 }
 
 impl Conn {
-    pub(super) fn new(events: Events, out: mpsc::Sender<Line>) -> Self {
+    pub(super) fn new(events: Events, scope: Scope, out: mpsc::Sender<Line>) -> Self {
         let answers = out.clone();
         let send = move |rope| {
             if answers
@@ -72,10 +72,9 @@ impl Conn {
                 dropped::count(Dropped::ChildNotReading);
             }
         };
-        // Shared by all clients, so nothing that only one of them has is declared.
-        let asks = Asks::new(RawJson::from_static("{}"), Arc::new(send));
+        let asks = Asks::new(Arc::new(send));
         Self {
-            mux: Arc::new(Mux::new(asks, events, Scope::Shared)),
+            mux: Arc::new(Mux::new(asks, events, scope)),
             out,
             ids: AtomicU64::new(1),
             stuck: Stuck::new(),
@@ -221,7 +220,9 @@ impl Peer {
         // Lists are the router's own questions: clients get theirs from the catalogue.
         let own = ItemKind::of_list_method(&request.method).is_some();
         let in_use = (!own).then(|| self.conn.use_it());
-        let ticket = self.conn.subscribe(&self.dialect, &request)?;
+        let turn = self.conn.mux.turn(&request.context).await?;
+        let mut ticket = self.conn.subscribe(&self.dialect, &request)?;
+        ticket.keep(turn);
         let answer = ticket.response(self.dialect.clone(), Asked::of(&request));
         Ok(answer.await?.hold(in_use))
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_router_protocol::BackendName;
-use mcp_router_service::{CallError, Reason, Sent};
+use mcp_router_service::{CallError, Reason, Scope, Sent};
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -38,7 +38,11 @@ pub(super) struct Life {
 
 impl Life {
     /// Starts the process and what reads and writes its pipes.
-    pub(super) async fn start(params: &ChildParams, events: Events) -> Result<Self, CallError> {
+    pub(super) async fn start(
+        params: &ChildParams,
+        events: Events,
+        scope: Scope,
+    ) -> Result<Self, CallError> {
         let (mut child, group) = spawn(params).await.map_err(|error| {
             let detail = format!("cannot be started: {}", error.kind());
             CallError::new(Reason::ConnectFailed, Sent::No)
@@ -58,7 +62,7 @@ impl Life {
         // Ends with the last process that holds the pipe; those are killed at the latest here.
         tokio::spawn(stderr::drain(stderr, rules));
         let (out, lines) = mpsc::channel(params.write_queue.max(1));
-        let conn = Arc::new(Conn::new(events, out));
+        let conn = Arc::new(Conn::new(events, scope, out));
         let close_input = CancellationToken::new();
         let writing = pipes::write(stdin, lines, conn.stuck.clone(), close_input.clone());
         let reading = pipes::read(stdout, conn.mux.clone(), params.line_limit, backend);

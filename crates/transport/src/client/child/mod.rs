@@ -34,6 +34,7 @@ use crate::client::dialect::Answer;
 use crate::client::events::Events;
 use crate::client::info::listen_params;
 use crate::client::link::{Link, Standing};
+use crate::client::owner::Owner;
 use crate::client::probe::found;
 use conn::Peer;
 use life::Life;
@@ -51,12 +52,14 @@ pub fn child(params: ChildParams) -> Connected {
     let probe = prober(link.clone());
     let stop = CancellationToken::new();
     let name = params.name.clone();
+    let owner = Owner::router(&params.identity.json());
     let driver = Driver {
         params,
         link: link.clone(),
         events,
         stop: stop.clone(),
         opening: Opening::Probe,
+        owner,
     };
     let done = tokio::spawn(driver.run());
     // Whoever drops the service's last clone ends the process.
@@ -116,6 +119,8 @@ struct Driver {
     events: Events,
     stop: CancellationToken,
     opening: Opening,
+    /// Who the process is for.
+    owner: Owner,
 }
 
 impl Driver {
@@ -184,19 +189,20 @@ impl Driver {
 
     async fn live_once(&mut self) -> Option<Ended> {
         let stop = self.stop.clone();
-        let mut life = match Life::start(&self.params, self.events.clone()).await {
-            Ok(life) => life,
-            Err(error) => {
-                self.link.set_down(&error, false);
-                let error = Some(error);
-                return Some(Ended { error, life: None });
-            }
-        };
+        let mut life =
+            match Life::start(&self.params, self.events.clone(), self.owner.scope.clone()).await {
+                Ok(life) => life,
+                Err(error) => {
+                    self.link.set_down(&error, false);
+                    let error = Some(error);
+                    return Some(Ended { error, life: None });
+                }
+            };
         let conn = life.conn.clone();
         let served = async {
             let peer = tokio::select! {
                 biased;
-                opened = conn.handshake(&self.params, self.opening) => opened,
+                opened = conn.handshake(&self.params, &self.owner, self.opening) => opened,
                 error = life.ended() => Err(error),
             };
             match peer {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mcp_router_protocol::{RawJson, Revision};
+use mcp_router_protocol::Revision;
 use mcp_router_service::{CallError, Reason, Sent};
 use tokio::time::timeout;
 
@@ -10,6 +10,7 @@ use super::ChildParams;
 use super::conn::{Conn, Peer};
 use crate::client::dialect::Dialect;
 use crate::client::handshake::{self, Probed, no_common_version};
+use crate::client::owner::Owner;
 
 /// The name of the transport, for people.
 const TRANSPORT: &str = "stdio";
@@ -40,6 +41,7 @@ impl Conn {
     pub(super) async fn handshake(
         self: &Arc<Self>,
         params: &ChildParams,
+        owner: &Owner,
         opening: Opening,
     ) -> Result<Peer, CallError> {
         if opening == Opening::Probe
@@ -48,7 +50,7 @@ impl Conn {
         {
             return Ok(peer);
         }
-        match self.initialize(params).await {
+        match self.initialize(params, owner).await {
             // Neither silence nor death: it may want to be asked the modern way after all.
             Err(error) if error.reason == Reason::ProtocolError => {
                 let probed = timeout(params.probe_timeout, self.discover(params)).await;
@@ -74,15 +76,19 @@ impl Conn {
         }
     }
 
-    async fn initialize(self: &Arc<Self>, params: &ChildParams) -> Result<Peer, CallError> {
+    async fn initialize(
+        self: &Arc<Self>,
+        params: &ChildParams,
+        owner: &Owner,
+    ) -> Result<Peer, CallError> {
         let (id, identity) = (self.next_id(), params.identity.json());
-        let none = RawJson::from_static("{}");
-        let initialize = handshake::initialize(id, &none, &identity);
+        let initialize = handshake::initialize(id, &owner.declared, &owner.info);
         let answer = timeout(params.handshake_timeout, self.ask(id, initialize));
         let answer = answer
             .await
             .map_err(|_| CallError::new(Reason::Timeout, Sent::No).detail("at `initialize`"))??;
         let (revision, info) = handshake::read_initialize(answer, TRANSPORT)?;
+        self.mux.asks().speak(revision);
         self.tell(handshake::initialized())?;
         Ok(Peer {
             conn: self.clone(),

@@ -71,17 +71,22 @@ fn modern_backends_get_version_capabilities_and_who_asks() {
 }
 
 #[test]
-fn a_modern_clients_capabilities_travel_on_and_a_legacy_ones_do_not() {
+fn a_modern_clients_capabilities_travel_on_and_of_a_legacy_one_what_can_be_bridged() {
     let modern = dialect(Revision::V2026_07_28);
     for takes_input_required in [true, false] {
         let mut call = request(Method::ToolsCall, r#"{"name":"t"}"#);
         call.context.client = Arc::new(ClientProfile {
             info: Some(RawJson::from_static(r#"{"name":"c"}"#)),
-            capabilities: Some(RawJson::from_static(r#"{"sampling":{}}"#)),
+            capabilities: Some(RawJson::from_static(r#"{"x":{},"sampling":{}}"#)),
             takes_input_required,
         });
         let text = written(modern.request(1, &call).unwrap());
-        assert_eq!(text.contains("sampling"), takes_input_required);
+        let declared = if takes_input_required {
+            r#"Capabilities":{"x":{},"sampling":{}},"#
+        } else {
+            r#"Capabilities":{"sampling":{}},"#
+        };
+        assert!(text.contains(declared), "{text}");
         assert!(text.contains(r#""io.modelcontextprotocol/clientInfo":{"name":"c"}"#));
     }
 }

@@ -13,13 +13,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::edge::{Edge, Failed};
 use super::messages::Messages;
-use super::session::Owner;
 use super::{silence, url};
 use crate::client::asks::Asks;
 use crate::client::dialect::{Answer, Asked, Dialect, protocol_error};
 use crate::client::handshake;
 use crate::client::info::described;
 use crate::client::mux::Mux;
+use crate::client::owner::Owner;
 use crate::client::rope::Rope;
 use crate::client::subscribe::Subscribed;
 
@@ -65,6 +65,7 @@ impl Channel {
         let answer = asking.await.unwrap_or_else(|_| Err(late()))?;
         let (revision, info) = handshake::read_initialize(answer, TRANSPORT)?;
         let dialect = Dialect::new(revision, edge.identity.clone());
+        channel.mux.asks().speak(revision);
         channel.dialect.get_or_init(|| dialect);
         channel.tell(edge, handshake::initialized()).await?;
         Ok((channel, info))
@@ -86,7 +87,7 @@ impl Channel {
                     edge.tell_aside(channel.endpoint.clone(), HeaderMap::new(), rope);
                 }
             };
-            let asks = Asks::new(owner.declared.clone(), Arc::new(answer));
+            let asks = Asks::new(Arc::new(answer));
             let mux = Mux::new(asks, edge.events.clone(), owner.scope.clone());
             Self {
                 url: url.clone(),
@@ -116,6 +117,10 @@ impl Channel {
     /// What it is subscribed to.
     pub(super) const fn subscribed(&self) -> &Arc<Subscribed> {
         &self.subscribed
+    }
+
+    pub(super) fn mux(&self) -> &Arc<Mux> {
+        &self.mux
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -157,10 +162,12 @@ impl Channel {
         edge: &Arc<Edge>,
         request: McpRequest,
     ) -> Result<McpResponse, CallError> {
+        let turn = self.mux.turn(&request.context).await?;
         let permit = edge.wire.permit().await?;
         let (id, dialect) = (edge.next_id(), self.dialect(edge));
         let body = dialect.request(id, &request)?;
         let mut ticket = self.mux.open(id, Some(&request));
+        ticket.keep(turn);
         if self.is_lost() {
             return Err(CallError::new(Reason::BackendLost, Sent::No));
         }

@@ -18,6 +18,8 @@ use crate::client::backoff::Backoff;
 const APART: Duration = Duration::from_millis(250);
 /// How long closing may take, all sessions at once.
 const CLOSE: Duration = Duration::from_secs(3);
+/// How often conversations that nobody uses are looked for.
+const TIDY: Duration = Duration::from_secs(30);
 
 /// Connects, watches, connects again; ends when `stop` is cancelled, with every upstream session
 /// closed.
@@ -28,7 +30,11 @@ pub(super) async fn drive(edge: Arc<Edge>, stop: CancellationToken) {
             edge.events.tell(BackendEvent::Asleep).await;
             edge.link.woken().await;
         }
-        tokio::join!(run(&edge, &mut known), renew::connections(&edge))
+        tokio::join!(
+            run(&edge, &mut known),
+            renew::connections(&edge),
+            edge.lanes.tidy(&edge, TIDY)
+        )
     };
     // Large, with all the ways to negotiate in it, and there once.
     stop.run_until_cancelled(Box::pin(living)).await;

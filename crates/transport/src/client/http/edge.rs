@@ -11,7 +11,7 @@ use mcp_router_service::{CallError, Reason, Sent};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::lane::Lanes;
+use super::lanes::Lanes;
 use super::messages::{Kind, Messages, kind, read_all};
 use super::negotiate::Peer;
 use super::refusal::refusal;

@@ -10,7 +10,8 @@ use http::{HeaderValue, header};
 use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::params::meta;
 use mcp_router_protocol::{Message, Method, RawParams, RequestId};
-use mcp_router_service::{CallError, Event, McpRequest, Reason, Scope, Sent};
+use mcp_router_service::{CallError, ClientProfile, Event, McpRequest, Reason, Scope, Sent};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::edge::Edge;
 use super::messages::Messages;
@@ -35,6 +36,8 @@ pub(super) struct Exchange {
     session: Option<Arc<Session>>,
     id: u64,
     asked: Asked,
+    /// Who would answer what the backend asks.
+    client: Arc<ClientProfile>,
     progress: bool,
     logs: bool,
     state: State,
@@ -62,6 +65,7 @@ impl Exchange {
             session: None,
             id,
             asked: Asked::of(request),
+            client: context.client.clone(),
             progress: context.wants_progress,
             // A legacy client's level is a matter of its session.
             logs: context.log_level.is_some() || context.session.is_some(),
@@ -78,11 +82,14 @@ impl Exchange {
         session: &Arc<Session>,
         request: &McpRequest,
         mark: SentMark,
+        turn: Option<OwnedSemaphorePermit>,
     ) -> Self {
         let mux = &session.mux;
-        self.elsewhere = mux
-            .needs_events(request)
-            .then(|| mux.open(self.id, Some(request)));
+        self.elsewhere = mux.needs_events(request).then(|| {
+            let mut ticket = mux.open(self.id, Some(request));
+            ticket.keep(turn);
+            ticket
+        });
         self.cancel = Some(Cancel {
             edge: self.edge.clone(),
             session: session.clone(),
@@ -118,7 +125,10 @@ impl Exchange {
             Message::Notification { method, params } => Ok(self.notified(method, params)),
             Message::Request { id, method, params } => {
                 let request = match &self.session {
-                    Some(session) => session.mux.asks().take(id, method, params),
+                    Some(session) => {
+                        let asks = session.mux.asks();
+                        asks.take(id, method, params, &self.client)
+                    }
                     None => {
                         dropped::count_of(Dropped::BackendRequestForbidden, method);
                         None

@@ -5,7 +5,7 @@
 //! | `driver` | keeps the backend connected |
 //! | `negotiate` | finds out what speaks at a URL |
 //! | `modern`, `session`, `channel` | calls in each of the three ways |
-//! | `lane` | which upstream session a call belongs to |
+//! | `lane`, `lanes`, `pool` | the conversations with a legacy backend, and which one a call belongs to |
 //! | `exchange` | one streamable call, request to answer |
 //! | `probe` | whether the backend is well, asked apart from calls |
 //! | `renew` | connections do not outlive what their name stands for |
@@ -20,10 +20,12 @@ mod driver;
 mod edge;
 mod exchange;
 mod lane;
+mod lanes;
 mod messages;
 mod modern;
 mod negotiate;
 mod params;
+mod pool;
 mod probe;
 mod refusal;
 mod renew;
@@ -91,12 +93,12 @@ async fn call(edge: &Arc<Edge>, request: McpRequest) -> Result<McpResponse, Call
         return modern::call(edge, &peer, request).await;
     };
     if request.method.is_notification() {
-        return lane::notify(edge, shared, &request).await;
+        return lanes::notify(edge, shared, &request).await;
     }
     if request.method == Method::Discover {
         return shared.describe(edge, &peer.info).await;
     }
-    let lane = lane::Lanes::find(edge, shared, &request).await?;
+    let lane = lanes::Lanes::find(edge, shared, &request).await?;
     lane.call(edge, request).await
 }
 

@@ -8,16 +8,17 @@ use std::sync::Arc;
 
 use http::{StatusCode, Uri};
 use mcp_router_protocol::Revision;
-use mcp_router_service::{BackendInfo, CallError, Reason, Scope, Sent};
+use mcp_router_service::{BackendInfo, CallError, Reason, Sent};
 use tokio::time::timeout;
 
 use super::channel::Channel;
 use super::edge::{Edge, Failed};
 use super::lane::Lane;
-use super::session::{Owner, Session, answer};
+use super::session::{Session, answer};
 use super::{HttpTransport, modern, url};
 use crate::client::dialect::Dialect;
 use crate::client::handshake::{self, Probed, no_common_version};
+use crate::client::owner::Owner;
 
 /// The name of the transport, for people.
 const TRANSPORT: &str = "streamable_http";
@@ -237,14 +238,14 @@ fn modern_peer(edge: &Arc<Edge>, url: &Uri, info: BackendInfo) -> Peer {
 }
 
 async fn open_session(edge: &Arc<Edge>, url: &Uri) -> Result<Peer, Failed> {
-    let (session, mut info) = Session::open(edge, url, shared(edge)).await?;
+    let (session, mut info) = Session::open(edge, url, Owner::router(&edge.identity)).await?;
     // Without a session id there is nothing by which it could tell one client from another.
     info.stateful = session.has_id();
     Ok(legacy_peer(edge, url, info, Lane::Session(session)))
 }
 
 async fn open_sse(edge: &Arc<Edge>, url: &Uri) -> Result<Peer, Failed> {
-    let (channel, info) = Channel::open(edge, url, shared(edge)).await?;
+    let (channel, info) = Channel::open(edge, url, Owner::router(&edge.identity)).await?;
     Ok(legacy_peer(edge, url, info, Lane::Channel(channel)))
 }
 
@@ -255,14 +256,5 @@ fn legacy_peer(edge: &Arc<Edge>, url: &Uri, info: BackendInfo, lane: Lane) -> Pe
         // The lane knows its own revision; calls go through it.
         dialect: Dialect::new(Revision::NEWEST_LEGACY, edge.identity.clone()),
         lane: Some(lane),
-    }
-}
-
-/// A conversation for everybody: nothing is declared that only some clients can do.
-fn shared(edge: &Arc<Edge>) -> Owner {
-    Owner {
-        declared: mcp_router_protocol::RawJson::from_static("{}"),
-        info: edge.identity.clone(),
-        scope: Scope::Shared,
     }
 }

@@ -9,10 +9,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, Uri};
-use mcp_router_protocol::{ItemKind, Method, RawJson, Revision};
-use mcp_router_service::{
-    BackendInfo, CallError, McpRequest, McpResponse, Outcome, Reason, Scope, Sent,
-};
+use mcp_router_protocol::{ItemKind, Method, Revision};
+use mcp_router_service::{BackendInfo, CallError, McpRequest, McpResponse, Outcome, Reason, Sent};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::{Instant, timeout};
@@ -26,6 +24,7 @@ use crate::client::dialect::{Answer, Dialect, protocol_error};
 use crate::client::handshake;
 use crate::client::info::described;
 use crate::client::mux::{Mux, SentMark};
+use crate::client::owner::Owner;
 use crate::client::respond::respond;
 use crate::client::rope::Rope;
 use crate::client::subscribe::Subscribed;
@@ -36,17 +35,6 @@ const TRANSPORT: &str = "streamable_http";
 const CLOSE: Duration = Duration::from_secs(2);
 /// A session younger than this is not the reason for a 400.
 const YOUNG: Duration = Duration::from_secs(5);
-
-/// Who a session is for.
-#[derive(Clone, Debug)]
-pub(super) struct Owner {
-    /// The capabilities to declare, an object.
-    pub(super) declared: RawJson,
-    /// `clientInfo`.
-    pub(super) info: RawJson,
-    /// Whom its notifications concern.
-    pub(super) scope: Scope,
-}
 
 /// A conversation with a legacy backend that outlives its upstream session ids.
 #[derive(Debug)]
@@ -93,7 +81,8 @@ impl Session {
                     edge.tell_aside(session.url.clone(), session.headers(), rope);
                 }
             };
-            let asks = Asks::new(owner.declared.clone(), Arc::new(answer));
+            let asks = Asks::new(Arc::new(answer));
+            asks.speak(current.dialect.revision);
             let mux = Mux::new(asks, edge.events.clone(), owner.scope.clone());
             Self {
                 url: url.clone(),
@@ -155,6 +144,7 @@ impl Session {
         edge: &Arc<Edge>,
         request: McpRequest,
     ) -> Result<McpResponse, CallError> {
+        let turn = self.mux.turn(&request.context).await?;
         let (id, mark) = (edge.next_id(), SentMark::default());
         let posting = {
             let (session, edge) = (self.clone(), edge.clone());
@@ -162,7 +152,7 @@ impl Session {
             async move { session.post(&edge, &request, id, &mark).await }
         };
         let exchange = Exchange::new(edge, &request, id, Box::pin(posting));
-        respond(exchange.within(self, &request, mark)).await
+        respond(exchange.within(self, &request, mark, turn)).await
     }
 
     /// Posts a request, in a new session if the old one is gone.
@@ -246,6 +236,7 @@ impl Session {
         let opened = initialize(edge, &self.url, &self.owner).await;
         let (next, _) = opened.inspect_err(|_| edge.link.wake())?;
         tracing::info!(backend = %edge.params.name, "upstream session was gone; opened a new one");
+        self.mux.asks().speak(next.dialect.revision);
         self.current.store(Arc::new(next));
         self.renewed.notify_waiters();
         self.gap();

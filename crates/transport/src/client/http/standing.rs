@@ -15,6 +15,7 @@ use mcp_router_protocol::{ItemKind, Message, Method};
 use mcp_router_service::{CallError, McpRequest, Reason, Scope, Sent};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::channel::Channel;
 use super::edge::{Edge, Failed};
 use super::lane::Lane;
 use super::messages::Messages;
@@ -47,16 +48,14 @@ pub(super) async fn attend_peer(edge: &Arc<Edge>, peer: &Arc<Peer>) -> CallError
     }
 }
 
-/// Keeps a client's own stream open until its session ends. Questions to the client come there, and
-/// from servers of 2025-03-26 also the progress of its calls, which they tie to no request.
-pub(super) fn attend(edge: &Arc<Edge>, lane: &Lane, client: &mcp_router_service::Session) {
-    let Lane::Session(session) = lane else {
-        return;
+/// Keeps the stream of a conversation open until it is closed. Questions to clients come there, and
+/// from servers of 2025-03-26 also the progress of calls, which they tie to no request.
+pub(super) fn attend(edge: &Arc<Edge>, lane: &Lane) {
+    let session = match lane {
+        Lane::Session(session) => session.clone(),
+        Lane::Channel(channel) => return watch(edge, channel),
     };
-    if client.is_closed() {
-        return;
-    }
-    let (edge, session) = (edge.clone(), session.clone());
+    let edge = edge.clone();
     tokio::spawn(async move {
         let closed = session.closed().clone();
         let heard = async {
@@ -68,6 +67,17 @@ pub(super) fn attend(edge: &Arc<Edge>, lane: &Lane, client: &mcp_router_service:
             }
         };
         closed.run_until_cancelled(heard).await
+    });
+}
+
+/// Gives a channel up that brings nothing any more; the next call opens another.
+fn watch(edge: &Arc<Edge>, channel: &Arc<Channel>) {
+    let (edge, channel) = (edge.clone(), channel.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = channel.lost() => {}
+            () = channel.silent(&edge) => channel.close(),
+        }
     });
 }
 

@@ -1,18 +1,18 @@
 use bytes::Bytes;
 use futures::StreamExt;
 use mcp_router_protocol::{RawJson, Revision};
-use mcp_router_service::{McpResponse, Outcome};
+use mcp_router_service::{ClientProfile, McpResponse, Outcome, Principal};
 
 use super::*;
 use crate::client::dialect::{Asked, Dialect};
 use crate::client::rope::Rope;
 
-fn mux(declared: &'static str) -> (Arc<Mux>, mpsc::UnboundedReceiver<Rope>) {
+fn mux() -> (Arc<Mux>, mpsc::UnboundedReceiver<Rope>) {
     let (sent, received) = mpsc::unbounded_channel();
     let send = Arc::new(move |rope| sent.send(rope).unwrap());
-    let asks = Asks::new(RawJson::from_static(declared), send);
     let (events, _) = Events::channel();
-    (Arc::new(Mux::new(asks, events, Scope::Shared)), received)
+    let mux = Mux::new(Asks::new(send), events, Scope::Shared);
+    (Arc::new(mux), received)
 }
 
 fn message(text: &str) -> Message {
@@ -44,7 +44,7 @@ async fn response(ticket: Ticket) -> Result<McpResponse, CallError> {
 
 #[tokio::test]
 async fn f9_f10_unknown_ids_and_second_answers_are_dropped_and_counted() {
-    let (mux, _) = mux("{}");
+    let (mux, _) = mux();
     let ticket = mux.open(1, Some(&request(false)));
     mux.dispatch(result(7));
     mux.dispatch(message(r#"{"jsonrpc":"2.0","id":"1","result":{}}"#));
@@ -59,7 +59,7 @@ async fn f9_f10_unknown_ids_and_second_answers_are_dropped_and_counted() {
 
 #[tokio::test]
 async fn f11_answers_in_any_order_reach_their_own_calls() {
-    let (mux, _) = mux("{}");
+    let (mux, _) = mux();
     let tickets: Vec<_> = (0..1000).map(|id| (id, mux.open(id, None))).collect();
     for id in (0..1000).rev() {
         mux.dispatch(result(id));
@@ -72,7 +72,7 @@ async fn f11_answers_in_any_order_reach_their_own_calls() {
 
 #[tokio::test]
 async fn r22_progress_comes_in_order_before_the_answer_and_only_to_who_wants_it() {
-    let (mux, _) = mux("{}");
+    let (mux, _) = mux();
     let (wants, not) = (
         mux.open(1, Some(&request(true))),
         mux.open(2, Some(&request(false))),
@@ -96,7 +96,7 @@ async fn r22_progress_comes_in_order_before_the_answer_and_only_to_who_wants_it(
 
 #[tokio::test]
 async fn a_flood_of_progress_drops_progress_and_never_the_answer() {
-    let (mux, _) = mux("{}");
+    let (mux, _) = mux();
     let ticket = mux.open(1, Some(&request(true)));
     for n in 0..10_000 {
         mux.dispatch(progress(1, n));
@@ -112,7 +112,7 @@ async fn a_flood_of_progress_drops_progress_and_never_the_answer() {
 
 #[tokio::test]
 async fn r44_a_lost_channel_says_what_was_written() {
-    let (mux, _) = mux("{}");
+    let (mux, _) = mux();
     let (queued, half, whole) = (mux.open(1, None), mux.open(2, None), mux.open(3, None));
     assert!(half.sent().begin() && whole.sent().begin());
     whole.sent().written();
@@ -125,7 +125,7 @@ async fn r44_a_lost_channel_says_what_was_written() {
 
 #[tokio::test]
 async fn leaving_runs_the_hook_once_and_only_before_the_answer() {
-    let (mux, _) = mux("{}");
+    let (mux, _) = mux();
     let (left, mut leaves) = mpsc::unbounded_channel();
     for answered in [false, true] {
         let mut ticket = mux.open(1, None);
@@ -141,22 +141,88 @@ async fn leaving_runs_the_hook_once_and_only_before_the_answer() {
     assert_eq!(mux.in_flight(), 0);
 }
 
+const ASK: &str = r#"{"jsonrpc":"2.0","id":"q","method":"roots/list"}"#;
+
+/// A call of `principal` (none: anonymous) whose client can be asked for `capabilities`.
+fn by(principal: &str, capabilities: &'static str) -> McpRequest {
+    let mut request = request(false);
+    if !principal.is_empty() {
+        request.context.principal = Principal::Named(principal.into());
+    }
+    request.context.client = Arc::new(ClientProfile {
+        capabilities: Some(RawJson::from_static(capabilities)),
+        ..ClientProfile::default()
+    });
+    request
+}
+
+/// The question that reached a call, if one did before its answer.
+async fn question(mux: &Mux, id: u64, ticket: Ticket) -> Option<mcp_router_service::ServerRequest> {
+    mux.dispatch(result(id));
+    match response(ticket).await.unwrap() {
+        McpResponse::Ready(_) => None,
+        McpResponse::Stream(mut stream) => match stream.next().await {
+            Some(Ok(Event::ServerRequest(question))) => Some(question),
+            other => panic!("{other:?}"),
+        },
+    }
+}
+
+fn refused(sent: &mut mpsc::UnboundedReceiver<Rope>) -> String {
+    use bytes::Buf;
+    let mut rope = sent.try_recv().expect("an answer");
+    let bytes = rope.copy_to_bytes(rope.remaining());
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
 #[tokio::test]
-async fn a_question_goes_to_the_newest_call_and_without_one_is_answered() {
-    let (mux, mut sent) = mux(r#"{"roots":{}}"#);
-    let ask = r#"{"jsonrpc":"2.0","id":"q","method":"roots/list"}"#;
-    mux.dispatch(message(ask));
-    assert!(sent.recv().await.is_some());
-    let (_old, new) = (
-        mux.open(1, Some(&request(false))),
-        mux.open(2, Some(&request(false))),
-    );
-    mux.dispatch(message(ask));
-    let Ok(McpResponse::Stream(mut stream)) = response(new).await else {
-        panic!()
-    };
-    let Some(Ok(Event::ServerRequest(question))) = stream.next().await else {
-        panic!()
-    };
-    assert_eq!(question.method, Method::RootsList);
+async fn a_question_goes_to_the_newest_call_of_its_client_and_without_one_is_refused() {
+    let (mux, mut sent) = mux();
+    mux.dispatch(message(ASK));
+    assert!(refused(&mut sent).contains("-32603"));
+    let able = r#"{"roots":{}}"#;
+    let old = mux.open(1, Some(&by("p", able)));
+    let new = mux.open(2, Some(&by("p", able)));
+    let incapable = mux.open(3, Some(&by("p", r#"{"sampling":{}}"#)));
+    mux.dispatch(message(ASK));
+    let asked = question(&mux, 2, new).await.unwrap();
+    assert_eq!(asked.method, Method::RootsList);
+    assert!(question(&mux, 1, old).await.is_none());
+    // The one that is left cannot be asked this.
+    mux.dispatch(message(ASK));
+    assert!(refused(&mut sent).contains("-32601"));
+    assert!(question(&mux, 3, incapable).await.is_none());
+}
+
+#[tokio::test]
+async fn r37_a_question_that_may_be_for_one_of_two_reaches_neither() {
+    let able = r#"{"roots":{}}"#;
+    for (one, other) in [("a", "b"), ("a", ""), ("", "")] {
+        let (mux, mut sent) = mux();
+        let first = mux.open(1, Some(&by(one, able)));
+        let second = mux.open(2, Some(&by(other, able)));
+        mux.dispatch(message(ASK));
+        assert!(refused(&mut sent).contains("-32603"), "{one} {other}");
+        assert!(question(&mux, 1, first).await.is_none());
+        // Alone it is asked.
+        mux.dispatch(message(ASK));
+        assert!(question(&mux, 2, second).await.is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r37_calls_that_nobody_can_tell_apart_take_turns_once_the_backend_asks() {
+    let (mux, _sent) = mux();
+    let able = by("", r#"{"roots":{}}"#).context;
+    assert!(mux.turn(&able).await.unwrap().is_none(), "not before");
+    mux.dispatch(message(ASK));
+    let mut ticket = mux.open(1, None);
+    ticket.keep(mux.turn(&able).await.unwrap());
+    for free in [by("p", r#"{"roots":{}}"#), by("", "{}")] {
+        assert!(mux.turn(&free.context).await.unwrap().is_none());
+    }
+    let error = mux.turn(&able).await.unwrap_err();
+    assert_eq!((error.reason, error.sent), (Reason::Overloaded, Sent::No));
+    drop(ticket);
+    assert!(mux.turn(&able).await.unwrap().is_some());
 }

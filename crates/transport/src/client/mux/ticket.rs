@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use mcp_router_service::{CallError, Event, McpResponse, Reason};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::{Mux, SentMark};
 use crate::client::dialect::{Answer, Asked, Dialect};
@@ -23,6 +23,8 @@ pub(crate) struct Ticket {
     last: Option<Result<Answer, CallError>>,
     sent: SentMark,
     leave: Option<Leave>,
+    /// Held as long as the call, also while it waits for its client.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Ticket {
@@ -41,7 +43,13 @@ impl Ticket {
             last: None,
             sent,
             leave: None,
+            turn: None,
         }
+    }
+
+    /// Keeps the call's turn until its end.
+    pub(crate) fn keep(&mut self, turn: Option<OwnedSemaphorePermit>) {
+        self.turn = turn;
     }
 
     /// How far the request got.

@@ -51,11 +51,11 @@ async fn r21_legacy_requests_carry_session_revision_and_our_own_ids() {
     let calls: Vec<_> = seen.iter().filter(|s| s.rpc() == "tools/call").collect();
     assert_ne!(calls[0].body["id"], calls[1].body["id"]);
     for call in calls {
-        assert_eq!(call.header("mcp-session-id"), "s0");
+        assert_eq!(call.header("mcp-session-id"), "s1");
         assert_eq!(call.header("mcp-protocol-version"), "2025-06-18");
         assert!(call.body["params"].get("_meta").is_none());
     }
-    assert_eq!(fake.count("notifications/initialized"), 1);
+    assert_eq!(fake.count("notifications/initialized"), 2);
     let first = seen.iter().find(|s| s.rpc() == "initialize").unwrap();
     assert_eq!(first.body["params"]["protocolVersion"], "2025-11-25");
     assert_eq!(first.header("mcp-session-id"), "");

@@ -149,38 +149,38 @@ async fn f6_a_stream_that_ends_before_the_answer_is_a_lost_backend() {
 #[tokio::test]
 async fn f25_r45_a_lost_session_costs_one_initialize_and_one_repetition() {
     let fake = Fake::start(legacy(|s| match s.header("mcp-session-id") {
-        "s0" => status(404),
+        "s1" => status(404),
         _ => says("again")(s),
     }));
     let fake = fake.await;
     let edge = edge(&fake);
     assert_eq!(said(&edge).await, "again");
     assert_eq!(said(&edge).await, "again");
-    assert_eq!((fake.count("initialize"), fake.count("tools/call")), (2, 3));
+    assert_eq!((fake.count("initialize"), fake.count("tools/call")), (3, 3));
 }
 
 #[tokio::test]
 async fn r45_a_lost_session_is_one_even_where_the_404_answers_the_request() {
     let fake = Fake::start(legacy(|s| match s.header("mcp-session-id") {
-        "s0" => status_json(404, s.error(-32600)),
+        "s1" => status_json(404, s.error(-32600)),
         _ => says("again")(s),
     }));
     let fake = fake.await;
     assert_eq!(said(&edge(&fake)).await, "again");
-    assert_eq!((fake.count("initialize"), fake.count("tools/call")), (2, 2));
+    assert_eq!((fake.count("initialize"), fake.count("tools/call")), (3, 2));
 }
 
 #[tokio::test]
 async fn f25_many_calls_that_find_out_together_open_one_session() {
     let fake = Fake::start(legacy(|s| match s.header("mcp-session-id") {
-        "s0" => status(404),
+        "s1" => status(404),
         _ => says("again")(s),
     }));
     let fake = fake.await;
     let edge = edge(&fake);
     let calls = futures::future::join_all((0..20).map(|_| said(&edge)));
     assert!(calls.await.iter().all(|s| s == "again"));
-    assert_eq!(fake.count("initialize"), 2);
+    assert_eq!(fake.count("initialize"), 3);
 }
 
 #[tokio::test]
@@ -227,7 +227,7 @@ async fn f34_leaving_a_legacy_call_cancels_it_by_its_upstream_id() {
     call.abort();
     let cancelled = within(fake.until(|s| s.rpc() == "notifications/cancelled")).await;
     assert_eq!(cancelled.body["params"]["requestId"], asked.body["id"]);
-    assert_eq!(cancelled.header("mcp-session-id"), "s0");
+    assert_eq!(cancelled.header("mcp-session-id"), "s1");
 }
 
 #[tokio::test]

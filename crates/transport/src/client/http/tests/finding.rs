@@ -150,8 +150,8 @@ async fn f1_a_refused_backend_joins_soon_after_it_appears() {
     );
     let fake = Fake::on(TcpListener::bind(address).await.unwrap(), legacy(says("x")));
     connected(&mut edge.events).await;
-    assert_eq!(said(&edge).await, "x");
     assert_eq!(fake.count("initialize"), 1);
+    assert_eq!(said(&edge).await, "x");
 }
 
 #[tokio::test]

@@ -41,11 +41,11 @@ async fn clients_of_a_stateful_backend_have_sessions_of_their_own() {
         client("a", r#"{"roots":{},"sampling":{},"x":{}}"#),
         client("b", "{}"),
     );
-    assert_eq!(said(&edge).await, "s0");
-    assert_eq!(fake.count("initialize"), 1, "opened at the first call");
+    assert_eq!(said(&edge).await, "s1", "s0 is the router's own");
+    assert_eq!(fake.count("initialize"), 2, "opened at the first call");
     for _ in 0..2 {
-        assert_eq!(says_to(&edge, &a).await, "s1");
-        assert_eq!(says_to(&edge, &b).await, "s2");
+        assert_eq!(says_to(&edge, &a).await, "s2");
+        assert_eq!(says_to(&edge, &b).await, "s3");
     }
     let seen = fake.seen();
     let declared: Vec<_> = seen
@@ -53,10 +53,14 @@ async fn clients_of_a_stateful_backend_have_sessions_of_their_own() {
         .filter(|s| s.rpc() == "initialize")
         .map(|s| s.body["params"]["capabilities"].to_string())
         .collect();
-    assert_eq!(declared, ["{}", r#"{"roots":{},"sampling":{}}"#, "{}"]);
+    // The router's own conversation could bring anything to somebody.
+    for capability in ["sampling", "elicitation", "roots", "extensions"] {
+        assert!(declared[0].contains(capability), "{}", declared[0]);
+    }
+    assert_eq!(declared[1..], ["{}", r#"{"roots":{},"sampling":{}}"#, "{}"]);
     a.close().await;
     let delete = within(fake.until(|s| s.method == "DELETE")).await;
-    assert_eq!(delete.header("mcp-session-id"), "s1");
+    assert_eq!(delete.header("mcp-session-id"), "s2");
     within((edge.close)()).await;
     let seen = fake.seen();
     let mut closed: Vec<_> = seen
@@ -65,7 +69,7 @@ async fn clients_of_a_stateful_backend_have_sessions_of_their_own() {
         .map(|s| s.header("mcp-session-id"))
         .collect();
     closed.sort_unstable();
-    assert_eq!(closed, ["s0", "s1", "s2"]);
+    assert_eq!(closed, ["s0", "s1", "s2", "s3"]);
 }
 
 #[tokio::test]
@@ -125,6 +129,7 @@ async fn r35_a_question_on_the_calls_stream_reaches_the_client_and_its_answer_th
     let a = client("a", r#"{"roots":{}}"#);
     let mut request = tool();
     request.context.session = Some(a.clone());
+    request.context.client = a.client().clone();
     let answer = within(edge.service.clone().oneshot(request)).await.unwrap();
     let McpResponse::Stream(mut stream) = answer else {
         panic!()
@@ -166,6 +171,7 @@ async fn r35_a_question_on_the_sessions_own_stream_reaches_the_newest_call() {
     let a = client("a", r#"{"elicitation":{}}"#);
     let mut request = tool();
     request.context.session = Some(a.clone());
+    request.context.client = a.client().clone();
     let call = tokio::spawn(edge.service.clone().oneshot(request));
     fake.until(|s| s.rpc() == "tools/call").await;
     within(fake.until(|s| s.method == "GET" && s.header("mcp-session-id") == "s1")).await;
@@ -228,7 +234,7 @@ async fn nobody_is_asked_in_a_session_that_all_share() {
     let refused = within(fake.until(|s| s.body["error"].is_object())).await;
     assert_eq!(refused.body["error"]["code"], -32601);
     let pong = within(fake.until(|s| s.body["id"] == 2 && s.body["result"].is_object())).await;
-    assert_eq!(pong.header("mcp-session-id"), "s0");
+    assert_eq!(pong.header("mcp-session-id"), "s1");
 }
 
 #[tokio::test]

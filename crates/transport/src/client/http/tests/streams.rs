@@ -207,7 +207,7 @@ async fn list_changes_come_over_the_get_stream_of_a_legacy_backend() {
 #[tokio::test]
 async fn r45_the_get_stream_follows_a_session_that_was_opened_again() {
     let inner = legacy(|s| match s.header("mcp-session-id") {
-        "s0" => status(404),
+        "s1" => status(404),
         _ => says("x")(s),
     });
     let streams: Arc<Streams> = Arc::default();
@@ -225,11 +225,17 @@ async fn r45_the_get_stream_follows_a_session_that_was_opened_again() {
     let on = |id: &'static str| {
         fake.until(move |s| s.method == "GET" && s.header("mcp-session-id") == id)
     };
-    within(on("s0")).await;
     assert_eq!(said(&edge).await, "x");
-    within(on("s1")).await;
-    let old = streams.lock().unwrap()[0].clone();
-    within(old.closed()).await;
+    within(on("s2")).await;
+    // That of the lost session, if it was open by then, is closed.
+    let shared = fake.seen().into_iter().filter(|s| s.method == "GET");
+    let lost = shared.map(|s| s.header("mcp-session-id") == "s1");
+    let lost = lost
+        .zip(streams.lock().unwrap().clone())
+        .filter(|(lost, _)| *lost);
+    for (_, old) in lost.collect::<Vec<_>>() {
+        within(old.closed()).await;
+    }
 }
 
 #[tokio::test]
@@ -382,7 +388,7 @@ async fn f7_a_stream_that_stops_to_show_that_it_lives_is_opened_again() {
 async fn f7_an_sse_channel_that_falls_silent_is_lost_unless_a_call_is_on_it() {
     let inner = sse_backend("/messages");
     let fake = Fake::start(move |seen| match seen.rpc() {
-        "ping" | "tools/call" => status(202),
+        "ping" | "tools/list" => status(202),
         _ => inner(seen),
     });
     let fake = fake.await;
@@ -390,7 +396,11 @@ async fn f7_an_sse_channel_that_falls_silent_is_lost_unless_a_call_is_on_it() {
     params.quiet_after = Duration::from_millis(200);
     let mut edge = http(params);
     connected(&mut edge.events).await;
-    let call = tokio::spawn(edge.service.clone().oneshot(tool()));
+    let call = tokio::spawn(
+        edge.service
+            .clone()
+            .oneshot(request(Method::ToolsList, "{}")),
+    );
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(fake.count("ping"), 0);
     call.abort();

@@ -1,0 +1,225 @@
+//! Which conversation with a legacy backend a call belongs to.
+//!
+//! What a client can be asked is told once, when a conversation opens, and a stateful server mixes
+//! up clients that share one; one that asks its client back would ask everybody. So there are
+//! several conversations, each opened when it is first needed:
+//!
+//! | lane | for whom | declares |
+//! |---|---|---|
+//! | catalogue | the router's own questions; everybody, if the backend cannot tell conversations apart | everything |
+//! | shared | clients that cannot be asked for anything | nothing |
+//! | interactive | the clients of one principal that can be asked for the same | that |
+//! | own | one client session | what that client did |
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use futures::FutureExt;
+use futures::future::join_all;
+use mcp_router_observe::dropped::{self, Reason as Dropped};
+use mcp_router_protocol::{BackendName, ItemKind, Method};
+use mcp_router_service::{CallError, McpRequest, McpResponse, Outcome, Reason, Sent, Session};
+
+use super::SessionMode;
+use super::edge::Edge;
+use super::lane::Lane;
+use super::pool::Pool;
+use super::standing;
+use crate::client::owner::Owner;
+
+/// The conversations beside the router's own.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    /// Under what a client's session keeps its conversation with this backend.
+    key: Arc<str>,
+    /// Those that belong to single clients.
+    open: Mutex<Vec<Weak<Place>>>,
+    /// Those that belong to many.
+    pool: Pool,
+}
+
+/// Where one conversation is kept.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    lane: ArcSwapOption<Lane>,
+    opening: tokio::sync::Mutex<()>,
+}
+
+impl Place {
+    /// The conversation here, opened by `open` if there is none that serves as `like`.
+    ///
+    /// # Errors
+    /// Those of `open`.
+    pub(super) async fn lane<F>(
+        &self,
+        edge: &Arc<Edge>,
+        like: &Lane,
+        open: impl FnOnce() -> F,
+    ) -> Result<Lane, CallError>
+    where
+        F: Future<Output = Result<Lane, CallError>>,
+    {
+        let alive = |lane: &Arc<Lane>| lane.serves_as(like);
+        if let Some(lane) = self.lane.load_full().filter(alive) {
+            return Ok(Lane::clone(&lane));
+        }
+        let _only_one = self.opening.lock().await;
+        if let Some(lane) = self.lane.load_full().filter(alive) {
+            return Ok(Lane::clone(&lane));
+        }
+        let lane = open().await?;
+        if let Some(old) = self.lane.swap(Some(Arc::new(lane.clone()))) {
+            let edge = edge.clone();
+            tokio::spawn(async move { old.close(&edge).await });
+        }
+        Ok(lane)
+    }
+
+    pub(super) fn get(&self) -> Option<Arc<Lane>> {
+        self.lane.load_full()
+    }
+
+    /// Closes what is here, if anything.
+    pub(super) async fn close(&self, edge: &Arc<Edge>) {
+        if let Some(lane) = self.lane.swap(None) {
+            lane.close(edge).await;
+        }
+    }
+}
+
+impl Lanes {
+    pub(super) fn new(backend: &BackendName) -> Self {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        // Two edges, of replicas or across a reload, never share a slot.
+        static EDGES: AtomicU64 = AtomicU64::new(0);
+        let number = EDGES.fetch_add(1, Ordering::Relaxed);
+        Self {
+            key: format!("{backend}#{number}").into(),
+            open: Mutex::default(),
+            pool: Pool::default(),
+        }
+    }
+
+    /// The conversation for `request`, where `catalogue` is the router's own.
+    ///
+    /// # Errors
+    /// If another one is needed and cannot be opened. The request was not sent then.
+    pub(super) async fn find(
+        edge: &Arc<Edge>,
+        catalogue: &Lane,
+        request: &McpRequest,
+    ) -> Result<Lane, CallError> {
+        let session = request.context.session.as_ref();
+        match (edge.params.session, session) {
+            (SessionMode::Shared, _) => return Ok(catalogue.clone()),
+            (SessionMode::PerClient, Some(session)) => {
+                return Self::own(edge, catalogue, session).await;
+            }
+            _ if !catalogue.stateful() => return Ok(catalogue.clone()),
+            (SessionMode::Auto, Some(session)) => {
+                return Self::own(edge, catalogue, session).await;
+            }
+            (SessionMode::Auto | SessionMode::PerClient, None) => {}
+        }
+        if is_the_routers(&request.method) {
+            return Ok(catalogue.clone());
+        }
+        edge.lanes
+            .pool
+            .find(edge, catalogue, &request.context)
+            .await
+    }
+
+    /// A client's own conversation.
+    async fn own(edge: &Arc<Edge>, catalogue: &Lane, session: &Session) -> Result<Lane, CallError> {
+        let place = session.slot(&edge.lanes.key, Place::default);
+        let open = || async {
+            let first = place.get().is_none();
+            let owner = Owner::client(session, &edge.identity);
+            let lane = open(edge, catalogue, owner).await?;
+            if first && !edge.lanes.keep(edge, session, &place) {
+                lane.close(edge).await;
+                return Err(CallError::new(Reason::Draining, Sent::No).detail("session closed"));
+            }
+            Ok(lane)
+        };
+        let lane = place.lane(edge, catalogue, open).await?;
+        if session.is_closed() {
+            // Its closing may have come before there was anything to close.
+            place.close(edge).await;
+        }
+        Ok(lane)
+    }
+
+    /// Sees to it that a client's conversation is closed: with its session, or with the edge.
+    fn keep(&self, edge: &Arc<Edge>, session: &Session, place: &Arc<Place>) -> bool {
+        {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.retain(|place| place.strong_count() > 0);
+            open.push(Arc::downgrade(place));
+        }
+        let (edge, place) = (edge.clone(), place.clone());
+        let close = move || async move { place.close(&edge).await }.boxed();
+        session.on_close(close).is_ok()
+    }
+
+    /// Closes every conversation, all at once.
+    pub(super) async fn close_all(&self, edge: &Arc<Edge>) {
+        let open = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
+        let own: Vec<_> = open.iter().filter_map(Weak::upgrade).collect();
+        let own = join_all(own.iter().map(|place| place.close(edge)));
+        tokio::join!(own, self.pool.close_all(edge));
+    }
+
+    /// Closes for ever what nobody has used for long.
+    pub(super) async fn tidy(&self, edge: &Arc<Edge>, every: Duration) -> std::convert::Infallible {
+        loop {
+            tokio::time::sleep(every).await;
+            self.pool.close_idle(edge).await;
+        }
+    }
+}
+
+/// Another conversation like `like`, attended as long as it lasts.
+///
+/// # Errors
+/// If the backend does not greet. The call that wanted it was not sent then.
+pub(super) async fn open(edge: &Arc<Edge>, like: &Lane, owner: Owner) -> Result<Lane, CallError> {
+    let opened = like.open_like(edge, owner).await;
+    let lane = opened.map_err(|failed| CallError {
+        sent: Sent::No,
+        ..failed.error
+    })?;
+    standing::attend(edge, &lane);
+    Ok(lane)
+}
+
+/// A client's message without an answer: only its own conversation is told.
+pub(super) async fn notify(
+    edge: &Arc<Edge>,
+    catalogue: &Lane,
+    request: &McpRequest,
+) -> Result<McpResponse, CallError> {
+    let of_one = request.context.session.is_some()
+        && match edge.params.session {
+            SessionMode::Shared => false,
+            SessionMode::PerClient => true,
+            SessionMode::Auto => catalogue.stateful(),
+        };
+    if of_one {
+        let lane = Lanes::find(edge, catalogue, request).await?;
+        return lane.notify(edge, request).await;
+    }
+    dropped::count_of(Dropped::ClientNotificationShared, &request.method);
+    Ok(McpResponse::Ready(Outcome::Accepted))
+}
+
+/// Whether only the router itself asks this of a backend.
+fn is_the_routers(method: &Method) -> bool {
+    ItemKind::of_list_method(method).is_some()
+        || matches!(
+            method,
+            Method::Discover | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe
+        )
+}

@@ -1,0 +1,168 @@
+//! Conversations that many clients have together.
+//!
+//! One principal's may never serve another (R37), and each kind of client needs its own. Were they
+//! kept for ever, whoever makes up principals or capabilities would fill the backend with sessions:
+//! so there are only so many, and those that nobody uses are closed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use futures::future::join_all;
+use mcp_router_service::{CallError, Principal, Reason, RequestContext, Sent};
+use tokio::time::Instant;
+
+use super::edge::Edge;
+use super::lane::Lane;
+use super::lanes::{self, Place};
+use crate::client::able;
+use crate::client::owner::Owner;
+
+/// Interactive conversations with one backend at once, of one principal and in all.
+const OF_ONE: usize = 8;
+const OF_ALL: usize = 64;
+/// One that nobody has used for so long is closed; where there is no room for another, one that
+/// nobody has used for this little time.
+const IDLE: Duration = Duration::from_secs(300);
+const SPARE: Duration = Duration::from_secs(5);
+
+/// Whose an interactive conversation is: a principal's, and what of its clients was declared.
+type Key = (Principal, Bytes);
+type Table = HashMap<Key, Arc<Kept>>;
+
+/// The shared conversation, and the interactive ones.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    shared: Place,
+    /// Read by every call of a client that can be asked; written when one is opened or closed.
+    interactive: ArcSwap<Table>,
+    writing: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    place: Place,
+    last: Mutex<Instant>,
+}
+
+impl Kept {
+    fn new() -> Self {
+        Self {
+            place: Place::default(),
+            last: Mutex::new(Instant::now()),
+        }
+    }
+
+    fn use_it(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn is_idle(&self, time: Duration) -> bool {
+        let used = self
+            .place
+            .get()
+            .is_some_and(|lane| lane.mux().in_flight() > 0);
+        if used {
+            self.use_it();
+        }
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.elapsed() >= time
+    }
+}
+
+impl Pool {
+    /// The conversation for calls of a client without one of its own.
+    ///
+    /// # Errors
+    /// If it cannot be opened, or there are too many. Nothing was sent then.
+    pub(super) async fn find(
+        &self,
+        edge: &Arc<Edge>,
+        catalogue: &Lane,
+        context: &RequestContext,
+    ) -> Result<Lane, CallError> {
+        if !able::can_be_asked(&context.client) {
+            let owner = || Owner::many(able::nothing(), &edge.identity);
+            let open = || lanes::open(edge, catalogue, owner());
+            return self.shared.lane(edge, catalogue, open).await;
+        }
+        let declared = able::declared(&context.client);
+        let key = (context.principal.clone(), declared.bytes().clone());
+        let kept = self.interactive.load().get(&key).cloned();
+        let kept = match kept {
+            Some(kept) => kept,
+            None => self.make_room(edge, key)?,
+        };
+        kept.use_it();
+        let open = || async {
+            let lane = lanes::open(edge, catalogue, Owner::many(declared, &edge.identity)).await?;
+            if matches!(lane, Lane::Channel(_)) {
+                // Nothing but the order of calls says whom a question is for.
+                lane.mux().take_turns();
+            }
+            Ok(lane)
+        };
+        kept.place.lane(edge, catalogue, open).await
+    }
+
+    /// A place for another conversation.
+    fn make_room(&self, edge: &Arc<Edge>, key: Key) -> Result<Arc<Kept>, CallError> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = Table::clone(&self.interactive.load());
+        if let Some(kept) = table.get(&key) {
+            return Ok(kept.clone());
+        }
+        let own = table.keys().filter(|(who, _)| *who == key.0).count();
+        if own >= OF_ONE || table.len() >= OF_ALL {
+            let only_own = own >= OF_ONE;
+            let spare = table
+                .iter()
+                .filter(|((who, _), kept)| (!only_own || *who == key.0) && kept.is_idle(SPARE))
+                .map(|(key, _)| key.clone())
+                .next();
+            let Some(spare) = spare.and_then(|spare| table.remove(&spare)) else {
+                let error = CallError::new(Reason::Overloaded, Sent::No);
+                return Err(error.detail("too many kinds of clients that may be asked back"));
+            };
+            let edge = edge.clone();
+            tokio::spawn(async move { spare.place.close(&edge).await });
+        }
+        let kept = Arc::new(Kept::new());
+        table.insert(key, kept.clone());
+        self.interactive.store(Arc::new(table));
+        Ok(kept)
+    }
+
+    /// Closes the interactive conversations that nobody has used for long.
+    pub(super) async fn close_idle(&self, edge: &Arc<Edge>) {
+        let idle: Vec<_> = {
+            let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+            let table = self.interactive.load();
+            let (idle, kept): (Vec<_>, Vec<_>) = table
+                .iter()
+                .map(|(key, kept)| (key.clone(), kept.clone()))
+                .partition(|(_, kept)| kept.is_idle(IDLE));
+            if !idle.is_empty() {
+                self.interactive.store(Arc::new(kept.into_iter().collect()));
+            }
+            idle
+        };
+        let closing = idle.iter().map(|(_, kept)| kept.place.close(edge));
+        let closed = join_all(closing).await.len();
+        if closed > 0 {
+            tracing::debug!(backend = %edge.params.name, closed, "idle conversations closed");
+        }
+    }
+
+    /// Closes everything, all at once.
+    pub(super) async fn close_all(&self, edge: &Arc<Edge>) {
+        let table = {
+            let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+            self.interactive.swap(Arc::default())
+        };
+        let interactive = join_all(table.values().map(|kept| kept.place.close(edge)));
+        tokio::join!(self.shared.close(edge), interactive);
+    }
+}
