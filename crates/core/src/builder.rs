@@ -9,6 +9,7 @@ use mcp_router_routing::{CustomStrategy, Strategy};
 use mcp_router_service::seal::{KeyError, Purpose, Sealer};
 
 use crate::backend::{Backend, Cell};
+use crate::bridge::{Bridge, Parking};
 use crate::hub::{Hub, Settings};
 use crate::listing::{Bounds, Sources};
 use crate::probe::Probing;
@@ -40,8 +41,8 @@ pub enum BuildError {
         /// What is wrong with the name.
         source: InvalidName,
     },
-    /// No key for cursors.
-    #[error("no key for cursors")]
+    /// No key for cursors or states.
+    #[error("no key for sealed tokens")]
     Key(#[from] KeyError),
 }
 
@@ -51,6 +52,8 @@ pub struct RouterBuilder {
     settings: Settings,
     backends: Vec<Backend>,
     cursors: Option<Sealer>,
+    states: Option<Sealer>,
+    parking: Parking,
 }
 
 impl Default for RouterBuilder {
@@ -72,6 +75,8 @@ impl Default for RouterBuilder {
             settings,
             backends: Vec::new(),
             cursors: None,
+            states: None,
+            parking: Parking::default(),
         }
     }
 }
@@ -161,6 +166,22 @@ impl RouterBuilder {
         self
     }
 
+    /// What seals the state of calls that clients make in rounds. Routers that share the key
+    /// understand each other's, unless the call waits in one of them. Default: a key of this router
+    /// alone.
+    #[must_use]
+    pub fn state_sealer(mut self, sealer: Sealer) -> Self {
+        self.states = Some(sealer);
+        self
+    }
+
+    /// How many calls may wait for what their clients bring in a later round, and for how long.
+    #[must_use]
+    pub const fn parking(mut self, parking: Parking) -> Self {
+        self.parking = parking;
+        self
+    }
+
     /// Adds a backend. The order counts between equal priorities.
     #[must_use]
     pub fn backend(mut self, backend: Backend) -> Self {
@@ -187,6 +208,11 @@ impl RouterBuilder {
             Some(sealer) => sealer,
             None => Sealer::new::<[u8; 32]>(&[], Purpose::Cursor)?,
         };
+        let states = match self.states {
+            Some(sealer) => sealer,
+            None => Sealer::new::<[u8; 32]>(&[], Purpose::State)?,
+        };
+        let bridge = Bridge::new(states, self.parking);
         let mut cells = Vec::new();
         let mut closings = Vec::new();
         let mut feeds = Vec::new();
@@ -207,7 +233,7 @@ impl RouterBuilder {
             }));
             cells.push(cell);
         }
-        let hub = Arc::new(Hub::new(self.settings, cells, cursors, closings));
+        let hub = Arc::new(Hub::new(self.settings, cells, cursors, bridge, closings));
         for (cell, sources, events) in feeds {
             let keeper = Keeper::new(cell.clone(), sources.clone(), hub.settings.namespaces);
             let stop = hub.stop.clone();

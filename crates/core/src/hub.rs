@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::{Cell, Closing};
+use crate::bridge::Bridge;
 use crate::catalogue::{Snapshot, merge};
 use crate::listing::Bounds;
 use crate::status::BackendStatus;
@@ -42,6 +43,7 @@ pub(crate) struct Hub {
     pub(crate) cells: Vec<Arc<Cell>>,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) cursors: Sealer,
+    pub(crate) bridge: Bridge,
     /// How often each merged list has changed: tools, prompts, resources. Streams of changes
     /// compare; nothing queues.
     pub(crate) changes: watch::Sender<Changes>,
@@ -65,6 +67,7 @@ impl Hub {
         settings: Settings,
         cells: Vec<Arc<Cell>>,
         cursors: Sealer,
+        bridge: Bridge,
         closings: Vec<Closing>,
     ) -> Self {
         let empty = merge(&settings, &cells, None, &mut HashSet::new());
@@ -73,6 +76,7 @@ impl Hub {
             cells,
             snapshot: ArcSwap::from_pointee(empty),
             cursors,
+            bridge,
             changes: watch::Sender::new([0; 3]),
             readers: Readers::default(),
             ready: watch::Sender::new(false),

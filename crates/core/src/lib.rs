@@ -22,11 +22,15 @@
 //!   one while that is safe.
 //! * A program that embeds the router asks it in process: [`Router::call_tool`] and its siblings.
 //!
+//! * Peers of different eras are bridged where a call needs something from its client: see
+//!   [`Router::into_service`].
+//!
 //! This crate deliberately does not know sockets, processes, files or protocol eras.
 
 #![forbid(unsafe_code)]
 
 mod backend;
+mod bridge;
 mod builder;
 mod catalogue;
 mod client;
@@ -46,6 +50,7 @@ mod supervisor;
 mod tests;
 
 pub use backend::Backend;
+pub use bridge::Parking;
 pub use builder::{BuildError, RouterBuilder};
 pub use client::AskError;
 pub use router::{Router, ToolEntry};

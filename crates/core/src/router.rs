@@ -9,9 +9,9 @@ use mcp_router_protocol::{ItemKind, Profile, RawJson};
 use mcp_router_service::{CallError, ClientProfile, McpRequest, McpResponse, McpService};
 use tower::Service;
 
+use crate::bridge;
 use crate::builder::RouterBuilder;
 use crate::catalogue::{Audience, Row};
-use crate::dispatch::dispatch;
 use crate::hub::Hub;
 use crate::status::{BackendStatus, Readiness};
 
@@ -42,7 +42,7 @@ use crate::status::{BackendStatus, Readiness};
 /// ```
 #[derive(Clone)]
 pub struct Router {
-    hub: Arc<Hub>,
+    pub(crate) hub: Arc<Hub>,
 }
 
 /// One tool as clients see it, for tables on a terminal.
@@ -69,6 +69,17 @@ impl Router {
     }
 
     /// The router as the service that edges take.
+    ///
+    /// What a backend asks of the client in the middle of a call comes as the client can take it,
+    /// which [`ClientProfile::takes_input_required`] says: as an interim result, with which the
+    /// caller makes the next round, or as an [`Event::ServerRequest`] in the stream of the call;
+    /// whichever way the backend itself has. A client is only asked what its
+    /// [capabilities](ClientProfile::capabilities) allow. Calls that wait between two rounds are
+    /// bounded by [`Parking`](crate::Parking).
+    ///
+    /// [`ClientProfile::takes_input_required`]: mcp_router_service::ClientProfile::takes_input_required
+    /// [`ClientProfile::capabilities`]: mcp_router_service::ClientProfile::capabilities
+    /// [`Event::ServerRequest`]: mcp_router_service::Event::ServerRequest
     pub fn into_service(self) -> McpService {
         McpService::new(self)
     }
@@ -155,7 +166,7 @@ impl Service<McpRequest> for Router {
     }
 
     fn call(&mut self, request: McpRequest) -> Self::Future {
-        dispatch(self.hub.clone(), request).boxed()
+        bridge::serve(self.hub.clone(), request).boxed()
     }
 }
 

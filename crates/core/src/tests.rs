@@ -1,5 +1,6 @@
 //! Whole routers over mock backends: what clients observe.
 
+mod bridge;
 mod calls;
 mod failover;
 mod inprocess;

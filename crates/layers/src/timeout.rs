@@ -24,8 +24,9 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::{Layer, Service};
 
-/// Longest wait for the client in the middle of a call.
-pub const CLIENT_WAIT: Duration = Duration::from_secs(300);
+/// Longest wait for the client in the middle of a call. A client has five minutes; whoever asks it
+/// gives up then, in good order, and this is for those that do not.
+pub const CLIENT_WAIT: Duration = Duration::from_secs(305);
 
 /// Bounds each attempt in time. Innermost, directly around a backend's edge.
 #[derive(Clone, Copy, Debug)]

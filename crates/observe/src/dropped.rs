@@ -75,6 +75,8 @@ reasons! {
     BackendRequestForbidden = "backend_request_forbidden",
     /// A request beyond the number that one backend may have open.
     BackendRequestsFull = "backend_requests_full",
+    /// A notification of a call that waits until its client is back with an answer.
+    CallParked = "call_parked",
     /// A message of a call whose consumer does not keep up.
     CallQueueFull = "call_queue_full",
     /// News of a backend that its supervisor does not keep up with.

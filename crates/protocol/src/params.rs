@@ -38,7 +38,15 @@ pub mod meta {
     ];
 }
 
-const ROUTING: [&str; 5] = ["name", "uri", "_meta", "arguments", "cursor"];
+const ROUTING: [&str; 7] = [
+    "name",
+    "uri",
+    "_meta",
+    "arguments",
+    "cursor",
+    "requestState",
+    "inputResponses",
+];
 const META: [&str; 5] = [
     meta::PROTOCOL_VERSION,
     meta::CLIENT_CAPABILITIES,
@@ -48,7 +56,7 @@ const META: [&str; 5] = [
 ];
 
 /// The parameters of a request or notification: the sender's own bytes, with the places of
-/// `name`, `uri`, `cursor`, `arguments` and `_meta`.
+/// `name`, `uri`, `cursor`, `arguments`, `_meta`, `requestState` and `inputResponses`.
 #[derive(Clone, Debug, Default)]
 pub struct RawParams {
     json: Option<RawJson>,
@@ -57,6 +65,8 @@ pub struct RawParams {
     cursor: Option<Span>,
     arguments: Option<Span>,
     meta: Option<Span>,
+    state: Option<Span>,
+    responses: Option<Span>,
 }
 
 impl RawParams {
@@ -81,6 +91,8 @@ impl RawParams {
                 "cursor" => params.cursor = Some(member.value),
                 "arguments" => params.arguments = Some(member.value),
                 "_meta" => params.meta = Some(member.value),
+                "requestState" => params.state = Some(member.value),
+                "inputResponses" => params.responses = Some(member.value),
                 _ => {}
             }
         }
@@ -138,6 +150,21 @@ impl RawParams {
     /// `params._meta`.
     pub fn meta(&self) -> Option<RawJson> {
         self.value(self.meta.as_ref())
+    }
+
+    /// `params.requestState` as written, of whatever type.
+    pub fn request_state(&self) -> Option<RawJson> {
+        self.value(self.state.as_ref())
+    }
+
+    /// `params.inputResponses` as written, of whatever type.
+    pub fn input_responses(&self) -> Option<RawJson> {
+        self.value(self.responses.as_ref())
+    }
+
+    /// Whether these are the parameters of a later round: with an answer or a state of one before.
+    pub const fn is_later_round(&self) -> bool {
+        self.state.is_some() || self.responses.is_some()
     }
 
     /// Where `_meta` stands in [`json`](Self::json).
@@ -201,6 +228,8 @@ impl RawParams {
             cursor: shift(&self.cursor),
             arguments: shift(&self.arguments),
             meta: shift(&self.meta),
+            state: shift(&self.state),
+            responses: shift(&self.responses),
             json: Some(RawJson::from_checked(spliced)),
         }
     }
@@ -271,6 +300,18 @@ mod tests {
         assert!(none.with_meta(&[("k", None)]).unwrap().json().is_none());
         let some = none.with_meta(&[("k", Some(b"1"))]).unwrap();
         assert_eq!(some.json().unwrap().as_str(), r#"{"_meta":{"k":1}}"#);
+    }
+
+    #[test]
+    fn later_rounds_are_told_by_their_members() {
+        let p = params(r#"{"name":"t","requestState":"\u0041","inputResponses":{"k":1}}"#);
+        let p = p.with_name("a longer one");
+        assert!(p.is_later_round());
+        assert_eq!(p.request_state().unwrap().as_str(), r#""\u0041""#);
+        assert_eq!(p.input_responses().unwrap().as_str(), r#"{"k":1}"#);
+        assert!(!params(r#"{"name":"t"}"#).is_later_round());
+        let twice = br#"{"requestState":"a","requestState":"b"}"#;
+        assert!(RawParams::parse(Some(Bytes::from_static(twice))).is_err());
     }
 
     #[test]

@@ -104,7 +104,8 @@ impl Plan {
             .stale_ttl(self.config.server.stale_ttl)
             .cache_ttl(self.config.routing.cache_ttl)
             .startup_wait(self.config.routing.startup_wait.unwrap_or(self.wait))
-            .cursor_sealer(Sealer::new(&keys, Purpose::Cursor)?);
+            .cursor_sealer(Sealer::new(&keys, Purpose::Cursor)?)
+            .state_sealer(Sealer::new(&keys, Purpose::State)?);
         let limits = &self.config.server.limits;
         if let Some(size) = limits.page_size {
             builder = builder.page_size(size);

@@ -9,7 +9,7 @@
 use mcp_router_protocol::RawParams;
 use mcp_router_routing::{Course, Fitness, Turn};
 use mcp_router_service::{
-    CallError, McpRequest, McpResponse, Reason, RepeatAfter, ResponseStream, Sent,
+    CallError, Event, McpRequest, McpResponse, Outcome, Reason, RepeatAfter, ResponseStream, Sent,
 };
 use tower::ServiceExt;
 
@@ -130,8 +130,18 @@ pub(super) async fn send_to(cell: &Cell, request: McpRequest) -> Result<McpRespo
     match service.oneshot(request).await {
         Ok(McpResponse::Stream(stream)) => {
             use futures::StreamExt;
-            let named = stream.map(move |event| event.map_err(|e| e.on(&name)));
+            let named = stream.map(move |event| match event {
+                Ok(Event::Outcome(Outcome::InputRequired(mut interim))) => {
+                    interim.on(&name);
+                    Ok(Event::Outcome(Outcome::InputRequired(interim)))
+                }
+                event => event.map_err(|e| e.on(&name)),
+            });
             Ok(McpResponse::Stream(ResponseStream::new(named)))
+        }
+        Ok(McpResponse::Ready(Outcome::InputRequired(mut interim))) => {
+            interim.on(&name);
+            Ok(McpResponse::Ready(Outcome::InputRequired(interim)))
         }
         Ok(ready) => Ok(ready),
         Err(error) => Err(error.on(&name)),
