@@ -24,4 +24,5 @@ mod server;
 mod session;
 mod sse;
 mod stdio;
+mod tasks;
 mod tools;

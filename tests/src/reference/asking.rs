@@ -158,7 +158,9 @@ async fn missing(call: &Call) -> Result<Value, Stop> {
     let question = ask_model("sampling", "Say something");
     let answers = match &call.client {
         super::call::Client::Legacy(_) => call.ask_anyway(vec![question]).await?,
-        super::call::Client::Modern(_) => call.ask(vec![question]).await?,
+        super::call::Client::Modern(_) | super::call::Client::Task(_) => {
+            call.ask(vec![question]).await?
+        }
     };
     Ok(says(words(&answers[0])))
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::events::{Out, Outs, Stop, notification};
 use super::server::{ANSWER, Server};
 use super::session::{Session, severity};
+use super::tasks::Task;
 
 /// One call in progress.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Call {
 pub(super) enum Client {
     Legacy(Arc<Session>),
     Modern(Round),
+    /// A modern client that looks at the task when it likes.
+    Task(Arc<Task>),
 }
 
 /// What came with this round of a call in the modern era.
@@ -60,9 +63,14 @@ impl Call {
 
     /// Whether the client declared a capability.
     pub(super) fn can(&self, capability: &str) -> bool {
+        self.capabilities().get(capability).is_some()
+    }
+
+    pub(super) fn capabilities(&self) -> Value {
         match &self.client {
-            Client::Legacy(session) => session.capabilities().get(capability).is_some(),
-            Client::Modern(round) => round.capabilities.get(capability).is_some(),
+            Client::Legacy(session) => session.capabilities(),
+            Client::Modern(round) => round.capabilities.clone(),
+            Client::Task(task) => task.capabilities().clone(),
         }
     }
 
@@ -71,7 +79,7 @@ impl Call {
         if let Some(missing) = questions.iter().map(Question::needs).find(|c| !self.can(c)) {
             return Err(match &self.client {
                 Client::Legacy(_) => Stop::Refused(format!("the client has no {missing}")),
-                Client::Modern(_) => Stop::Error {
+                Client::Modern(_) | Client::Task(_) => Stop::Error {
                     code: -32021,
                     text: format!("This needs the client capability {missing}"),
                     data: Some(json!({"requiredCapabilities": {missing: {}}})),
@@ -87,6 +95,7 @@ impl Call {
         match &self.client {
             Client::Legacy(session) => self.send(session, questions).await,
             Client::Modern(round) => self.look_up(round, questions),
+            Client::Task(task) => task.ask(questions).await,
         }
     }
 
@@ -147,7 +156,7 @@ impl Call {
     pub(super) fn log(&self, level: &str, text: &str) {
         let least = match &self.client {
             Client::Legacy(session) => Some(session.level()),
-            Client::Modern(_) => self.meta["io.modelcontextprotocol/logLevel"]
+            Client::Modern(_) | Client::Task(_) => self.meta["io.modelcontextprotocol/logLevel"]
                 .as_str()
                 .and_then(severity),
         };

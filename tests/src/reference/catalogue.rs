@@ -109,10 +109,37 @@ pub(super) fn tools(server: &Server) -> Value {
         "Has an argument that travels as a header",
         header_schema(),
     ));
+    tools.extend(task_tools());
     if server.has_extra_tool() {
         tools.push(tool("test_comes_and_goes", "Is there at times", nothing));
     }
     json!({"tools": tools})
+}
+
+/// The tools that may become tasks, and one that never does.
+fn task_tools() -> [Value; 7] {
+    let nothing = || json!({"type": "object", "properties": {}});
+    let compute = json!({
+        "type": "object",
+        "properties": {"seconds": {"type": "number"}, "label": {"type": "string"}},
+    });
+    [
+        tool("greet", "Greets at once", one_string("name")),
+        tool("slow_compute", "Takes as long as it is told", compute),
+        tool("failing_job", "Fails after a while", nothing()),
+        tool("protocol_error_job", "Ends in an error", nothing()),
+        tool("confirm_delete", "Asks while it runs", nothing()),
+        tool(
+            "multi_input",
+            "Asks for two things while it runs",
+            nothing(),
+        ),
+        tool(
+            "test_tool_with_task",
+            "Asks before it becomes a task",
+            nothing(),
+        ),
+    ]
 }
 
 fn tool(name: &str, what: &str, schema: Value) -> Value {

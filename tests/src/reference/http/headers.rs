@@ -50,6 +50,7 @@ pub(crate) fn envelope_mismatch(headers: &HeaderMap, message: &Value) -> Option<
     let name = match method {
         Some("tools/call" | "prompts/get") => params["name"].as_str(),
         Some("resources/read") => params["uri"].as_str(),
+        Some("tasks/get" | "tasks/update" | "tasks/cancel") => params["taskId"].as_str(),
         _ => None,
     };
     differs(headers, VERSION, modern::version(message))
