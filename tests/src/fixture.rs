@@ -27,7 +27,8 @@
 //!
 //! [`FixtureBuilder::asking`] adds tools that need something from the client first: `ask_elicit`,
 //! `ask_sampling`, `ask_roots`, `ask_all`, `ask_twice`, `ask_url`, `ask_url_error`, `ask_state`,
-//! `ask_forever`, all of them by `nonce`.
+//! `ask_forever`, all of them by `nonce`. [`FixtureBuilder::newsy`] adds `touch{uri}`, which says that
+//! a resource was updated, and `chatter{level,text}`, which logs.
 
 mod ask;
 mod builder;
@@ -40,6 +41,7 @@ mod http;
 mod log;
 mod message;
 mod methods;
+mod news;
 mod state;
 mod stdio;
 #[cfg(test)]
@@ -142,6 +144,7 @@ impl Fixture {
     /// Forgets all sessions, as a restarted server does.
     pub fn forget_sessions(&self) {
         self.state.forget_sessions();
+        self.state.wanted.forget();
     }
 
     /// Legacy sessions alive.
@@ -182,8 +185,24 @@ impl Fixture {
 
     /// Sends `list_changed` without any change.
     pub fn announce(&self, list: List) {
-        // Nobody listening is no error: the change is seen at the next list.
-        let _ = self.state.changes.send(list);
+        self.state.tell(news::News::List(list));
+    }
+
+    /// Tells everybody who subscribed to it that a resource was updated.
+    pub fn announce_update(&self, uri: &str) {
+        self.state.tell(news::News::Updated(uri.to_owned()));
+    }
+
+    /// Sends a log message outside any call, to legacy clients.
+    pub fn announce_log(&self, level: &str, text: &str) {
+        let news = news::News::Log(level.to_owned(), text.to_owned());
+        self.state.tell(news);
+    }
+
+    /// The resources that legacy clients are subscribed to, sorted.
+    #[must_use]
+    pub fn subscribed(&self) -> Vec<String> {
+        self.state.wanted.resources()
     }
 
     fn edit(&self, change: impl FnOnce(&mut catalogue::Catalogue)) {
