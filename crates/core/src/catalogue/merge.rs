@@ -4,19 +4,14 @@ use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use mcp_router_protocol::params::meta;
-use mcp_router_protocol::{Item, ItemKind, Namespace, RawJson, Revision, name, uri};
-use serde_json::json;
+use mcp_router_protocol::{Item, ItemKind, Namespace, name, uri};
 
 use super::choice::{Choice, Field};
+use super::describe::discover;
 use super::snapshot::{Collisions, Entry, Snapshot, Table};
 use crate::backend::{Cell, Live};
 use crate::dispatch::manage;
 use crate::hub::Settings;
-use crate::status::State;
-
-/// Longest share of `instructions` that one backend gets, in bytes.
-const MAX_INSTRUCTIONS: usize = 4096;
 
 /// Makes the next snapshot. `old` lends what did not change; `logged` remembers which collisions
 /// were reported, so that each is reported once.
@@ -193,68 +188,4 @@ fn namespaces(settings: &Settings, cells: &[Arc<Cell>]) -> HashMap<String, Names
         }
     }
     known
-}
-
-/// What `server/discover` says. A feature is advertised if any backend has it, or may turn out to
-/// have it: clients that connect before the backends did would otherwise never ask again.
-fn discover(settings: &Settings, lives: &[(Arc<Cell>, Arc<Live>)]) -> RawJson {
-    let any = |capability: &str| {
-        lives.iter().any(|(_, live)| {
-            let unknown = live.info.capabilities.is_none() && !live.listing.complete;
-            live.state != State::Disabled && (unknown || live.info.can(capability))
-        })
-    };
-    let mut capabilities = json!({ "tools": { "listChanged": true } });
-    for feature in ["prompts", "resources"] {
-        let listed = ItemKind::ALL.iter().any(|kind| {
-            kind.capability() == feature
-                && lives
-                    .iter()
-                    .any(|(_, live)| !live.listing.of(*kind).is_empty())
-        });
-        if listed || any(feature) {
-            capabilities[feature] = json!({ "listChanged": true });
-        }
-    }
-    if any("completions") || any("prompts") {
-        // Servers of 2024-11-05 complete without saying so.
-        capabilities["completions"] = json!({});
-    }
-    let versions: Vec<_> = Revision::ALL.iter().map(|r| r.as_str()).collect();
-    let server = json!({ "name": settings.server_name, "version": settings.server_version });
-    let mut result = json!({
-        "resultType": "complete",
-        "supportedVersions": versions,
-        "capabilities": capabilities,
-        "ttlMs": 5000,
-        "cacheScope": "private",
-        "_meta": { meta::SERVER_INFO: server },
-    });
-    if let Some(text) = instructions(lives) {
-        result["instructions"] = text.into();
-    }
-    RawJson::of(&result)
-}
-
-/// One labelled block for each backend that tells models something.
-fn instructions(lives: &[(Arc<Cell>, Arc<Live>)]) -> Option<String> {
-    let mut blocks = Vec::new();
-    for (cell, live) in lives {
-        let Some(text) = live
-            .info
-            .instructions
-            .as_deref()
-            .filter(|t| !t.trim().is_empty())
-        else {
-            continue;
-        };
-        let label = cell
-            .meta
-            .namespace
-            .as_ref()
-            .map_or(cell.meta.name.as_str(), |n| n.as_str());
-        let cut = text.floor_char_boundary(MAX_INSTRUCTIONS);
-        blocks.push(format!("## {label}\n{}", &text[..cut]));
-    }
-    (!blocks.is_empty()).then(|| blocks.join("\n\n"))
 }

@@ -4,6 +4,7 @@
 //! request takes the snapshot that is current when it starts and keeps it to its end.
 
 mod choice;
+mod describe;
 mod merge;
 mod page;
 mod snapshot;

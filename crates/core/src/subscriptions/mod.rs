@@ -93,13 +93,8 @@ impl Subscriptions {
         let Some(own) = params.uri() else {
             return dropped::count_of(Dropped::BackendNotificationUnwanted, "update of nothing");
         };
-        // Whose stream it came on is the upstream hop's business.
-        let tagged = params.meta_value(meta::SUBSCRIPTION_ID).is_some();
-        let untagged = tagged.then(|| params.with_meta(&[(meta::SUBSCRIPTION_ID, None)]));
-        let params = match &untagged {
-            Some(Ok(untagged)) => untagged,
-            _ => params,
-        };
+        let untagged = untagged(params);
+        let params = untagged.as_ref().unwrap_or(params);
         let table = self.lock();
         let mut told = false;
         for watched in wholes(&own) {
@@ -176,6 +171,17 @@ impl Subscriptions {
     /// The data behind a poisoned lock is whole: nothing panics while it is held.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The parameters without the tag of the stream that they came on, which is the upstream hop's
+/// business; `None` if they have none.
+fn untagged(params: &RawParams) -> Option<RawParams> {
+    params.meta_value(meta::SUBSCRIPTION_ID)?;
+    let rest = params.with_meta(&[(meta::SUBSCRIPTION_ID, None)]).ok()?;
+    match rest.meta() {
+        Some(empty) if empty.as_str() == "{}" => rest.with_members(&[("_meta", None)]).ok(),
+        _ => Some(rest),
     }
 }
 

@@ -105,7 +105,7 @@ async fn discover_never_waits() {
     // What a backend on its way may turn out to have is advertised.
     assert_eq!(
         discover["capabilities"]["resources"],
-        json!({ "listChanged": true })
+        json!({ "listChanged": true, "subscribe": true })
     );
     assert_eq!(discover["supportedVersions"][0], "2026-07-28");
 }

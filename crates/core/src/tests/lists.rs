@@ -2,6 +2,7 @@
 
 use mcp_router_protocol::{ItemKind, Method, RawJson, code};
 use mcp_router_service::seal::{Purpose, Sealer};
+use mcp_router_service::{BackendEvent, BackendInfo};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -198,4 +199,52 @@ async fn every_kind_is_merged() {
         discover["capabilities"]["prompts"],
         json!({ "listChanged": true })
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_any_backend_can_the_router_can_and_nothing_more() {
+    let (one, events_one) = Mock::new(&["t"]);
+    let (two, events_two) = Mock::new(&["t"]);
+    let connect = |mock: &Mock, capabilities: &'static str, instructions: Option<&str>| {
+        mock.event(BackendEvent::Connected(BackendInfo {
+            capabilities: Some(RawJson::from_static(capabilities)),
+            instructions: instructions.map(str::to_owned),
+            ..BackendInfo::default()
+        }));
+    };
+    connect(
+        &one,
+        r#"{"tools":{},"resources":{"subscribe":true},"experimental":{"x":{}}}"#,
+        Some("Read first."),
+    );
+    connect(
+        &two,
+        r#"{"logging":{},"extensions":{"io.modelcontextprotocol/ui":{"a":1},"x/y":{}}}"#,
+        Some(&"ä".repeat(5000)),
+    );
+    let router = router(
+        Router::builder()
+            .backend(
+                one.as_backend("one", events_one)
+                    .namespace("one".parse().unwrap()),
+            )
+            .backend(two.as_backend("two", events_two)),
+    );
+    router.ready().await;
+    let said = ask(&router, Method::Discover, json!({})).await.unwrap();
+    assert_eq!(
+        said["capabilities"],
+        json!({
+            "tools": {"listChanged": true},
+            "resources": {"listChanged": true, "subscribe": true},
+            "logging": {},
+            "extensions": {"io.modelcontextprotocol/ui": {"a": 1}},
+        })
+    );
+    let text = said["instructions"].as_str().unwrap();
+    assert!(
+        text.starts_with("## one\nRead first.\n\n## two\nää"),
+        "{text}"
+    );
+    assert!(text.len() < 4200, "{}", text.len());
 }

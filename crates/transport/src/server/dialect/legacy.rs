@@ -1,6 +1,7 @@
 //! 2024-11-05 to 2025-11-25: a handshake opens a session, and results are plain.
 
 use mcp_router_protocol::ask::declared;
+use mcp_router_protocol::json::set_members;
 use mcp_router_protocol::params::meta;
 use mcp_router_protocol::result::to_legacy;
 use mcp_router_protocol::shape::to_revision;
@@ -116,7 +117,7 @@ fn initialize_result(revision: Revision, discover: &RawJson) -> RawJson {
             .filter(RawJson::is_object)
             .unwrap_or_else(|| RawJson::from_static("{}"))
     };
-    let capabilities = object(discover.get("capabilities"));
+    let capabilities = without_tasks(object(discover.get("capabilities")));
     let info = discover
         .get("_meta")
         .and_then(|m| m.get(meta::SERVER_INFO))
@@ -133,6 +134,18 @@ fn initialize_result(revision: Revision, discover: &RawJson) -> RawJson {
     }
     text.push('}');
     RawJson::from_checked(text.into())
+}
+
+/// Tasks of the extension are polled with methods that legacy revisions do not have; the other
+/// extension is for them, too.
+fn without_tasks(capabilities: RawJson) -> RawJson {
+    let Some(extensions) = capabilities.get("extensions") else {
+        return capabilities;
+    };
+    let rest = set_members(&extensions, &[("io.modelcontextprotocol/tasks", None)]);
+    let rest = rest.ok().filter(|rest| rest.as_str() != "{}");
+    let rest = rest.as_ref().map(|rest| &rest.bytes()[..]);
+    set_members(&capabilities, &[("extensions", rest)]).unwrap_or(capabilities)
 }
 
 /// The answer to a legacy request.
