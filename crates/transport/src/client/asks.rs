@@ -8,10 +8,11 @@ use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::jsonrpc::response_parts;
 use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, RequestId, Revision};
-use mcp_router_service::{ClientProfile, ServerRequest};
+use mcp_router_service::{ClientProfile, Origin, Pin, ServerRequest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 
@@ -33,6 +34,15 @@ pub(crate) struct Asks {
     waiting: Arc<Mutex<Waiting>>,
     /// The backend's revision, by its place among all.
     revision: AtomicU8,
+    home: ArcSwapOption<Home>,
+}
+
+/// Where any replica can bring the answers of one conversation.
+#[derive(Debug)]
+pub(crate) struct Home {
+    pub(crate) pin: Pin,
+    /// The upstream session.
+    pub(crate) session: Arc<str>,
 }
 
 /// Questions that wait for an answer. The number tells those apart that a backend gave one id.
@@ -45,12 +55,26 @@ impl Asks {
             open: Arc::new(Semaphore::new(OPEN)),
             waiting: Arc::default(),
             revision: AtomicU8::new(place(Revision::NEWEST_LEGACY)),
+            home: ArcSwapOption::empty(),
         }
     }
 
-    /// From now on answers are written for a backend of `revision`.
-    pub(crate) fn speak(&self, revision: Revision) {
+    /// From now on answers are written for a backend of `revision`, and can be brought to `home`
+    /// by whoever gets them.
+    pub(crate) fn speak(&self, revision: Revision, home: Option<Home>) {
         self.revision.store(place(revision), Ordering::Relaxed);
+        self.home.store(home.map(Arc::new));
+    }
+
+    fn origin(&self, id: &RequestId) -> Option<Origin> {
+        let home = self.home.load();
+        let home = home.as_ref()?;
+        Some(Origin {
+            pin: home.pin.clone(),
+            session: home.session.clone(),
+            revision: self.revision(),
+            id: id.clone(),
+        })
     }
 
     fn revision(&self) -> Revision {
@@ -87,12 +111,13 @@ impl Asks {
             return None;
         };
         let (reply, answer) = oneshot::channel();
+        let origin = self.origin(&id);
         self.wait(id, &method, answer, permit);
         Some(ServerRequest {
             method,
             params: question::to_inner(params),
             reply,
-            origin: None,
+            origin,
         })
     }
 
@@ -261,7 +286,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_is_written_for_the_backends_revision() {
         let (asks, mut sent) = asks();
-        asks.speak(Revision::V2025_06_18);
+        asks.speak(Revision::V2025_06_18, None);
         let able = client(r#"{"sampling":{}}"#);
         let asked = asks.take(
             RequestId::number(1),

@@ -88,7 +88,7 @@ impl Conn {
             .await
             .map_err(|_| CallError::new(Reason::Timeout, Sent::No).detail("at `initialize`"))??;
         let (revision, info) = handshake::read_initialize(answer, TRANSPORT)?;
-        self.mux.asks().speak(revision);
+        self.mux.asks().speak(revision, None);
         self.tell(handshake::initialized())?;
         Ok(Peer {
             conn: self.clone(),

@@ -65,7 +65,7 @@ impl Channel {
         let answer = asking.await.unwrap_or_else(|_| Err(late()))?;
         let (revision, info) = handshake::read_initialize(answer, TRANSPORT)?;
         let dialect = Dialect::new(revision, edge.identity.clone());
-        channel.mux.asks().speak(revision);
+        channel.mux.asks().speak(revision, None);
         channel.dialect.get_or_init(|| dialect);
         channel.tell(edge, handshake::initialized()).await?;
         Ok((channel, info))

@@ -72,7 +72,9 @@ impl Lane {
     /// like `other`, which was made since.
     pub(super) fn serves_as(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Session(own), Self::Session(other)) => own.url() == other.url(),
+            (Self::Session(own), Self::Session(other)) => {
+                !own.is_lost() && own.url() == other.url()
+            }
             (Self::Channel(own), Self::Channel(other)) => {
                 !own.is_lost() && own.url() == other.url()
             }

@@ -22,6 +22,7 @@ use mcp_router_protocol::{BackendName, ItemKind, Method};
 use mcp_router_service::{CallError, McpRequest, McpResponse, Outcome, Reason, Sent, Session};
 
 use super::SessionMode;
+use super::carried;
 use super::edge::Edge;
 use super::lane::Lane;
 use super::pool::Pool;
@@ -132,12 +133,18 @@ impl Lanes {
     }
 
     /// A client's own conversation.
-    async fn own(edge: &Arc<Edge>, catalogue: &Lane, session: &Session) -> Result<Lane, CallError> {
+    ///
+    /// # Errors
+    /// If it cannot be opened. Nothing was sent then.
+    pub(super) async fn own(
+        edge: &Arc<Edge>,
+        catalogue: &Lane,
+        session: &Session,
+    ) -> Result<Lane, CallError> {
         let place = session.slot(&edge.lanes.key, Place::default);
         let open = || async {
             let first = place.get().is_none();
-            let owner = Owner::client(session, &edge.identity);
-            let lane = open(edge, catalogue, owner).await?;
+            let lane = carried::open(edge, catalogue, session, first).await?;
             if first && !edge.lanes.keep(edge, session, &place) {
                 lane.close(edge).await;
                 return Err(CallError::new(Reason::Draining, Sent::No).detail("session closed"));

@@ -6,6 +6,7 @@
 //! | `negotiate` | finds out what speaks at a URL |
 //! | `modern`, `session`, `channel` | calls in each of the three ways |
 //! | `lane`, `lanes`, `pool` | the conversations with a legacy backend, and which one a call belongs to |
+//! | `carried` | conversations that go on elsewhere |
 //! | `exchange` | one streamable call, request to answer |
 //! | `probe` | whether the backend is well, asked apart from calls |
 //! | `renew` | connections do not outlive what their name stands for |
@@ -14,6 +15,7 @@
 //! | `dial`, `timed`, `tls` | how connections come about |
 //! | `edge`, `messages`, `refusal`, `wire` | requests, responses, and what each failure proves |
 
+mod carried;
 mod channel;
 mod dial;
 mod driver;
@@ -86,8 +88,11 @@ pub fn http(params: HttpBackendParams) -> Connected {
 
 async fn call(edge: &Arc<Edge>, request: McpRequest) -> Result<McpResponse, CallError> {
     let peer = edge.link.peer().await?;
-    if request.method == Method::Listen {
-        return subscribe::listen(edge, &peer, request).await;
+    match request.method {
+        Method::Listen => return subscribe::listen(edge, &peer, request).await,
+        Method::Attach => return carried::attach(edge, &peer, &request).await,
+        Method::Answer => return carried::answer(edge, &peer, &request).await,
+        _ => {}
     }
     let Some(shared) = &peer.lane else {
         return modern::call(edge, &peer, request).await;

@@ -15,7 +15,7 @@ use super::channel::Channel;
 use super::edge::{Edge, Failed};
 use super::lane::Lane;
 use super::session::{Session, answer};
-use super::{HttpTransport, modern, url};
+use super::{HttpTransport, SessionMode, modern, url};
 use crate::client::dialect::Dialect;
 use crate::client::handshake::{self, Probed, no_common_version};
 use crate::client::owner::Owner;
@@ -241,6 +241,7 @@ async fn open_session(edge: &Arc<Edge>, url: &Uri) -> Result<Peer, Failed> {
     let (session, mut info) = Session::open(edge, url, Owner::router(&edge.identity)).await?;
     // Without a session id there is nothing by which it could tell one client from another.
     info.stateful = session.has_id();
+    info.attach = info.stateful && edge.params.session == SessionMode::PerClient;
     Ok(legacy_peer(edge, url, info, Lane::Session(session)))
 }
 

@@ -35,7 +35,8 @@ pub enum SessionMode {
     Auto,
     /// One upstream session for all clients.
     Shared,
-    /// One upstream session per client session on every legacy backend.
+    /// One upstream session per client session on every legacy backend, which keeps something in
+    /// it: client sessions carry it, and its loss is told to the client instead of being healed.
     PerClient,
 }
 
@@ -51,6 +52,12 @@ pub struct HttpBackendParams {
     pub transport: HttpTransport,
     /// Whose upstream session a call uses.
     pub session: SessionMode,
+    /// Its number among the endpoints of the backend, the same in every replica of the router:
+    /// client sessions carry upstream ones under name and number.
+    pub number: usize,
+    /// What it is called among the endpoints of the backend, as [`Pin`](mcp_router_service::Pin)
+    /// has it; empty if it is the only one.
+    pub endpoint: Arc<str>,
     /// Sent with every request, as secrets. Those that the transport itself needs are left out.
     pub headers: HeaderMap,
     /// Requests in flight at most; further ones wait for `queue_timeout`. Streams that wait for
@@ -120,6 +127,8 @@ impl HttpBackendParams {
             url,
             transport: HttpTransport::Auto,
             session: SessionMode::Auto,
+            number: 0,
+            endpoint: Arc::from(""),
             headers,
             max_connections: 256,
             queue_timeout: Duration::from_secs(1),

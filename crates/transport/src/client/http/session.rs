@@ -2,25 +2,33 @@
 //!
 //! A server may forget a session at any time, most of all by being restarted, and then says 404
 //! to everything. That proves that a request did not run, so one new session and one repetition
-//! are safe (R45), once for all calls that find out at the same time.
+//! are safe (R45), once for all calls that find out at the same time. Not so where the server is
+//! known to keep something for each client: there a new session would be without it, and the
+//! client has to hear of that.
 
+mod current;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, Uri};
-use mcp_router_protocol::{ItemKind, Method, Revision};
-use mcp_router_service::{BackendInfo, CallError, McpRequest, McpResponse, Outcome, Reason, Sent};
+use http::{HeaderMap, Method as HttpMethod, StatusCode, Uri};
+use mcp_router_protocol::{ItemKind, Method};
+use mcp_router_service::{
+    BackendInfo, CallError, McpRequest, McpResponse, Outcome, Reason, Scope, Sent,
+};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Mutex, Notify, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::edge::{Edge, Failed, PROTOCOL_VERSION, SESSION_ID};
+use super::SessionMode;
+use super::edge::{Edge, Failed, SESSION_ID};
 use super::exchange::Exchange;
 use super::messages::Messages;
 use crate::client::asks::Asks;
-use crate::client::dialect::{Answer, Dialect, protocol_error};
+use crate::client::dialect::{Dialect, protocol_error};
 use crate::client::handshake;
 use crate::client::info::described;
 use crate::client::mux::{Mux, SentMark};
@@ -28,13 +36,13 @@ use crate::client::owner::Owner;
 use crate::client::respond::respond;
 use crate::client::rope::Rope;
 use crate::client::subscribe::Subscribed;
+use current::{Current, initialize};
+pub(super) use current::{answer, headers};
 
 /// The name of the transport, for people.
 const TRANSPORT: &str = "streamable_http";
 /// How long the end of a session may take to be told.
 const CLOSE: Duration = Duration::from_secs(2);
-/// A session younger than this is not the reason for a 400.
-const YOUNG: Duration = Duration::from_secs(5);
 
 /// A conversation with a legacy backend that outlives its upstream session ids.
 #[derive(Debug)]
@@ -51,14 +59,7 @@ pub(super) struct Session {
     /// What it is subscribed to, and how often news of that may have been missed.
     subscribed: Arc<Subscribed>,
     gaps: watch::Sender<u64>,
-}
-
-/// The upstream session as it stands.
-#[derive(Debug)]
-struct Current {
-    id: Option<HeaderValue>,
-    dialect: Dialect,
-    opened: Instant,
+    lost: AtomicBool,
 }
 
 impl Session {
@@ -72,8 +73,24 @@ impl Session {
         owner: Owner,
     ) -> Result<(Arc<Self>, BackendInfo), Failed> {
         let (current, info) = initialize(edge, url, &owner).await?;
+        Ok((Self::start(edge, url, owner, current), info))
+    }
+
+    /// Goes on in the session that `carried` names, which may have been opened elsewhere; `None`
+    /// if that is no session's name.
+    pub(super) fn resume(
+        edge: &Arc<Edge>,
+        url: &Uri,
+        owner: Owner,
+        carried: &str,
+    ) -> Option<Arc<Self>> {
+        let current = Current::carried(carried, edge)?;
+        Some(Self::start(edge, url, owner, current))
+    }
+
+    fn start(edge: &Arc<Edge>, url: &Uri, owner: Owner, current: Current) -> Arc<Self> {
         let weak_edge = Arc::downgrade(edge);
-        let session = Arc::new_cyclic(|session: &Weak<Self>| {
+        Arc::new_cyclic(|session: &Weak<Self>| {
             let session = session.clone();
             let answer = move |rope| {
                 // Without the session nobody waits for the answer.
@@ -82,7 +99,7 @@ impl Session {
                 }
             };
             let asks = Asks::new(Arc::new(answer));
-            asks.speak(current.dialect.revision);
+            asks.speak(current.dialect.revision, current.home(edge));
             let mux = Mux::new(asks, edge.events.clone(), owner.scope.clone());
             Self {
                 url: url.clone(),
@@ -94,9 +111,26 @@ impl Session {
                 closed: CancellationToken::new(),
                 subscribed: Arc::default(),
                 gaps: watch::Sender::new(0),
+                lost: AtomicBool::new(false),
             }
-        });
-        Ok((session, info))
+        })
+    }
+
+    /// What another replica needs to go on in the upstream session; `None` if it has no id.
+    pub(super) fn to_carry(&self) -> Option<String> {
+        self.current.load().to_text()
+    }
+
+    /// Whether the upstream session is gone for good; see [`keeps`](Self::keeps).
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// Whether the backend keeps something for this one client, so that no other upstream session
+    /// can take the place of this one.
+    fn keeps(&self, edge: &Edge) -> bool {
+        edge.params.session == SessionMode::PerClient
+            && matches!(self.owner.scope, Scope::Session(_))
     }
 
     pub(super) fn url(&self) -> &Uri {
@@ -176,12 +210,13 @@ impl Session {
         let refused = failed.status == Some(StatusCode::NOT_FOUND);
         let next = self.reopen(edge, &current).await.map_err(|reopening| {
             // The call itself was refused; that no new session could be had is why it stays so.
+            let sent = match refused {
+                true if self.is_lost() => Sent::No,
+                true => Sent::RejectedUnexecuted,
+                false => Sent::Unknown,
+            };
             CallError {
-                sent: if refused {
-                    Sent::RejectedUnexecuted
-                } else {
-                    Sent::Unknown
-                },
+                sent,
                 ..reopening.error
             }
         })?;
@@ -233,10 +268,17 @@ impl Session {
         if !Arc::ptr_eq(&current, old) {
             return Ok(current);
         }
+        if self.keeps(edge) {
+            self.lost.store(true, Ordering::Release);
+            // Nothing ran, and nobody may repeat it as if nothing had happened.
+            let gone = CallError::new(Reason::BackendStatus, Sent::No).status(404);
+            return Err(gone.into());
+        }
         let opened = initialize(edge, &self.url, &self.owner).await;
         let (next, _) = opened.inspect_err(|_| edge.link.wake())?;
         tracing::info!(backend = %edge.params.name, "upstream session was gone; opened a new one");
-        self.mux.asks().speak(next.dialect.revision);
+        let asks = self.mux.asks();
+        asks.speak(next.dialect.revision, next.home(edge));
         self.current.store(Arc::new(next));
         self.renewed.notify_waiters();
         self.gap();
@@ -333,63 +375,4 @@ impl Session {
             Err(_) => tracing::debug!(backend = %edge.params.name, "upstream session not closed"),
         }
     }
-}
-
-impl Current {
-    fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(8);
-        if let Some(id) = &self.id {
-            headers.insert(SESSION_ID, id.clone());
-        }
-        if self.dialect.revision >= Revision::V2025_06_18 {
-            let revision = HeaderValue::from_static(self.dialect.revision.as_str());
-            headers.insert(PROTOCOL_VERSION, revision);
-        }
-        headers
-    }
-
-    /// Whether a request failed because its session is not known any more. Some servers say 400.
-    fn is_gone(&self, failed: &Failed) -> bool {
-        self.id.is_some()
-            && match failed.status {
-                Some(StatusCode::NOT_FOUND) => true,
-                Some(StatusCode::BAD_REQUEST) => self.opened.elapsed() >= YOUNG,
-                _ => false,
-            }
-    }
-}
-
-async fn initialize(
-    edge: &Arc<Edge>,
-    url: &Uri,
-    owner: &Owner,
-) -> Result<(Current, BackendInfo), Failed> {
-    let id = edge.next_id();
-    let body = handshake::initialize(id, &owner.declared, &owner.info);
-    let opening = async {
-        let mut messages = edge.ask(url, HeaderMap::new(), body, id, None).await?;
-        let answer = answer(&mut messages).await?;
-        let (revision, info) = handshake::read_initialize(answer, TRANSPORT)?;
-        let current = Current {
-            id: messages.session.take(),
-            dialect: Dialect::new(revision, edge.identity.clone()),
-            opened: Instant::now(),
-        };
-        edge.tell(url, current.headers(), handshake::initialized())
-            .await?;
-        Ok((current, info))
-    };
-    let late = || CallError::new(Reason::Timeout, Sent::No).detail("at `initialize`");
-    let opened = timeout(edge.params.handshake_timeout, opening).await;
-    opened.unwrap_or_else(|_| Err(late().into()))
-}
-
-/// The answer among the messages of one request, without what else is there.
-pub(super) async fn answer(messages: &mut Messages) -> Result<Answer, CallError> {
-    while let Some(message) = messages.next().await? {
-        if let mcp_router_protocol::Message::Response { answer, .. } = message {
-            return Ok(answer);
-        }
-    }
-    Err(protocol_error("a stream without an answer"))
 }

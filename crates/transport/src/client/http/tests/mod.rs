@@ -1,6 +1,7 @@
 //! The edge against backends that do what a test tells them to, over real sockets.
 
 mod calls;
+mod carried;
 mod fake;
 mod faults;
 mod finding;
