@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::backend::Cell;
-use crate::catalogue::Snapshot;
+use crate::catalogue::{Notes, Snapshot};
 
 /// Where a backend is in its life.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -78,6 +78,9 @@ pub struct BackendStatus {
     /// Names that it lists and another backend of a lower priority number has; the first hundred.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub collisions: Vec<String>,
+    /// Tools that cannot be offered to anybody as they are, with reasons; the first hundred.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// Its endpoints, where there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<EndpointStatus>,
@@ -128,6 +131,7 @@ pub struct Readiness {
 impl BackendStatus {
     pub(crate) fn of(cell: &Cell, snapshot: &Snapshot) -> Self {
         let live = cell.live.load();
+        let left_out = texts(&snapshot.lost.left_out, cell);
         let endpoints = &cell.endpoints;
         let count = |kind| live.listing.of(kind).len();
         let tools = live.listing.of(ItemKind::Tool).iter();
@@ -165,12 +169,9 @@ impl BackendStatus {
                 .count(),
             prompts: count(ItemKind::Prompt),
             resources: count(ItemKind::Resource) + count(ItemKind::Template),
-            invalid_items: live.listing.invalid(),
-            collisions: snapshot
-                .collisions
-                .get(&cell.position)
-                .map(|names| names.iter().map(ToString::to_string).collect())
-                .unwrap_or_default(),
+            invalid_items: live.listing.invalid() + left_out.len(),
+            collisions: texts(&snapshot.lost.collisions, cell),
+            left_out,
             endpoints: match &endpoints[..] {
                 [] | [_] => Vec::new(),
                 several => several.iter().map(EndpointStatus::of).collect(),
@@ -210,6 +211,12 @@ impl LastFailure {
 }
 
 /// States of a circuit from the best to the worst.
+/// What is noted about a backend's items.
+fn texts(notes: &Notes, cell: &Cell) -> Vec<String> {
+    let notes = notes.get(&cell.position).into_iter().flatten();
+    notes.map(ToString::to_string).collect()
+}
+
 fn badness(state: &CircuitState) -> u8 {
     match state {
         CircuitState::Closed => 0,

@@ -357,11 +357,11 @@ fn describe(service: McpService) -> impl Stream<Item = BackendEvent> + Send + Un
         let info = match answer.await {
             Ok(Outcome::Complete(result)) => BackendInfo {
                 capabilities: result.get("capabilities"),
-                server_info: None,
                 instructions: result.get_str("instructions"),
-                stateful: false,
-                attach: false,
+                // The inner dialect is the modern revision.
+                modern: true,
                 hop: "in process".into(),
+                ..BackendInfo::default()
             },
             // No description: everything is asked for, and what is unknown is empty.
             _ => BackendInfo {

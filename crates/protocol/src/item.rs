@@ -3,11 +3,18 @@
 //! A definition is kept as its bytes; the catalogue replaces the name or URI in it and touches
 //! nothing else.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::json::{self, JsonError, RawJson, Span, splice};
 use crate::method::Method;
+use crate::mirror::{InvalidMirror, Mirror};
 use crate::name;
+
+mod dress;
+
+pub use dress::Dress;
 
 /// The four kinds of things that are listed.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -103,6 +110,10 @@ pub struct Item {
     key_span: Span,
     raw: RawJson,
     hints: ToolHints,
+    mirror: Result<Option<Arc<Mirror>>, InvalidMirror>,
+    /// Whether it has a member `execution`, and whether that says that it runs as a task alone.
+    execution: bool,
+    task_only: bool,
 }
 
 /// Why an item of a list is left out, and how it called itself.
@@ -140,8 +151,8 @@ impl Item {
             name: printable(name),
             why,
         };
-        let found = json::members(raw.bytes(), |k| k == kind.key() || k == "annotations")
-            .map_err(|e| invalid("?", e.to_string()))?;
+        let wanted = |k: &str| k == kind.key() || k == "annotations" || k == "execution";
+        let found = json::members(raw.bytes(), wanted).map_err(|e| invalid("?", e.to_string()))?;
         let mut keys = found.iter().filter(|m| m.key == kind.key());
         let (Some(member), None) = (keys.next(), keys.next()) else {
             return Err(invalid("?", format!("needs exactly one `{}`", kind.key())));
@@ -155,12 +166,30 @@ impl Item {
             .find(|m| m.key == "annotations" && kind == ItemKind::Tool)
             .map(|m| hints(&raw.bytes()[m.value.clone()]))
             .unwrap_or_default();
+        let of_tool = |key: &str| {
+            let member = found.iter().find(|m| m.key == key);
+            member.filter(|_| kind == ItemKind::Tool)
+        };
+        let execution = of_tool("execution");
+        let task_only = execution.is_some_and(|m| {
+            let support = RawJson::from_checked(raw.bytes().slice(m.value.clone()));
+            support
+                .get("taskSupport")
+                .is_some_and(|s| s.as_str() == r#""required""#)
+        });
+        let mirror = match kind {
+            ItemKind::Tool => Mirror::of(&raw).map(|mirror| mirror.map(Arc::new)),
+            _ => Ok(None),
+        };
         Ok(Self {
             kind,
             key,
             key_span,
+            execution: execution.is_some(),
             raw,
             hints,
+            mirror,
+            task_only,
         })
     }
 
@@ -182,6 +211,24 @@ impl Item {
     /// What the tool says about itself.
     pub const fn hints(&self) -> ToolHints {
         self.hints
+    }
+
+    /// The parameters that a tool wants repeated in headers, if it marks some.
+    ///
+    /// # Errors
+    /// If what it marks breaks a rule.
+    pub fn mirror(&self) -> Result<Option<&Arc<Mirror>>, &InvalidMirror> {
+        self.mirror.as_ref().map(Option::as_ref)
+    }
+
+    /// Whether a tool says how it is run (2025-11-25).
+    pub const fn has_execution(&self) -> bool {
+        self.execution
+    }
+
+    /// Whether a tool can be called as a task alone (2025-11-25).
+    pub const fn is_task_only(&self) -> bool {
+        self.task_only
     }
 
     /// The definition under another name or URI; every other byte stays.

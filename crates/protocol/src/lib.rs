@@ -23,6 +23,7 @@
 //! | [`shape`] | results as an older revision knows them |
 //! | [`ask`] | what servers ask clients, as an older revision knows it |
 //! | [`header`] | `Mcp-*` header values |
+//! | [`mirror`] | tool parameters that are repeated in headers |
 
 #![forbid(unsafe_code)]
 
@@ -33,6 +34,7 @@ pub mod item;
 pub mod json;
 pub mod jsonrpc;
 pub mod method;
+pub mod mirror;
 pub mod name;
 pub mod params;
 pub mod profile;
@@ -46,6 +48,7 @@ pub use item::{Item, ItemKind, ToolHints};
 pub use json::{JsonError, RawJson, Span, splice};
 pub use jsonrpc::{EnvelopeError, ErrorObject, Message, RequestId};
 pub use method::Method;
+pub use mirror::Mirror;
 pub use name::{BackendName, InvalidName, Namespace, QualifiedName};
 pub use params::RawParams;
 pub use profile::Profile;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_router_protocol::{BackendName, RawJson};
+use mcp_router_protocol::{BackendName, Mirror, RawJson};
 
-use crate::{Deadline, Repeat, Session, Trail};
+use crate::{Deadline, ParamHeaders, Repeat, Session, Trail};
 
 /// On whose behalf a request is made. Without authentication everybody is the same one.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
@@ -74,6 +74,10 @@ pub struct RequestContext {
     pub repeat: Repeat,
     /// The time of one attempt, where the operator sets one for this tool.
     pub attempt: Option<Duration>,
+    /// The client's `Mcp-Param-*` headers.
+    pub param_headers: ParamHeaders,
+    /// The arguments that the backend wants repeated in headers.
+    pub mirror: Option<Arc<Mirror>>,
     /// Which backends the call was given to, for its log line.
     pub trail: Trail,
 }

@@ -32,6 +32,10 @@ pub struct BackendInfo {
     /// Whether each client session wants a conversation of its own with it, opened at `initialize`
     /// ([`Method::Attach`]) and carried in the session's id.
     pub attach: bool,
+    /// Whether it speaks a modern revision.
+    pub modern: bool,
+    /// Whether arguments can be repeated to it in headers: a modern revision over HTTP.
+    pub mirrors: bool,
     /// Revision and transport of this hop, for people: `2025-11-25 streamable_http`.
     pub hop: String,
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_router_protocol::{BackendName, Item, ItemKind, Namespace};
+use mcp_router_protocol::{BackendName, Item, ItemKind, Mirror, Namespace};
 use mcp_router_routing::{Candidate, Lists, RoutePattern, Rule, Step, Strategy, plan};
 use mcp_router_service::RepeatAfter;
 
@@ -24,6 +24,9 @@ pub(crate) struct Choice {
     pub(crate) repeat: RepeatAfter,
     /// The time of one attempt, where the operator sets one.
     pub(crate) attempt: Option<Duration>,
+    /// Whether arguments can be repeated to the backend in headers, and which it wants so.
+    pub(crate) mirrors: bool,
+    pub(crate) mirror: Option<Arc<Mirror>>,
 }
 
 /// What the backend calls the item.
@@ -55,7 +58,13 @@ impl Choice {
             Own::Listed(item) => (Some(&**item), item.key()),
             Own::Unlisted(name) => (None, &**name),
         };
+        let mirrors = kind == ItemKind::Tool && cell.live.load().info.mirrors;
+        let mirror = item
+            .filter(|_| mirrors)
+            .and_then(|i| i.mirror().ok()?.cloned());
         Self {
+            mirrors,
+            mirror,
             rule: LISTED,
             named_by: None,
             repeat: policy.repeat(kind, item, name),

@@ -4,11 +4,12 @@ use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mcp_router_protocol::{Item, ItemKind, Namespace, name, uri};
 
 use super::choice::{Choice, Field};
 use super::describe::discover;
-use super::snapshot::{Collisions, Entry, Snapshot, Table};
+use super::snapshot::{Entry, Lost, Notes, Snapshot, Table};
 use crate::backend::{Cell, Live};
 use crate::dispatch::manage;
 use crate::hub::Settings;
@@ -34,12 +35,12 @@ pub(crate) fn merge(
         ranked: &lives,
         old,
         logged,
-        collisions: Collisions::new(),
+        lost: Lost::default(),
     };
     let tables = ItemKind::ALL.map(|kind| merging.table(kind));
-    let collisions = merging.collisions;
+    let lost = merging.lost;
     let namespaces = namespaces(settings, cells);
-    Snapshot::new(tables, namespaces, cells.to_vec(), discover, collisions)
+    Snapshot::new(tables, namespaces, cells.to_vec(), discover, lost)
 }
 
 /// What a merge works with.
@@ -50,7 +51,7 @@ struct Merging<'a> {
     ranked: &'a [(Arc<Cell>, Arc<Live>)],
     old: Option<&'a Snapshot>,
     logged: &'a mut HashSet<String>,
-    collisions: Collisions,
+    lost: Lost,
 }
 
 impl Merging<'_> {
@@ -62,6 +63,10 @@ impl Merging<'_> {
                 let Some(exposed) = expose(self.settings, cell, item) else {
                     continue; // the operator keeps it back
                 };
+                if let Some(why) = unfit(live, item) {
+                    self.left_out(cell, item, &why);
+                    continue;
+                }
                 if kind == ItemKind::Tool && manage::is_reserved(&exposed) {
                     self.lost(cell, item, &exposed, "a management tool");
                     continue;
@@ -69,7 +74,7 @@ impl Merging<'_> {
                 match merged.entry(exposed.into()) {
                     Slot::Vacant(slot) => {
                         let exposed = slot.key().clone();
-                        slot.insert(self.entry(exposed, cell, item));
+                        slot.insert(self.entry(exposed, cell, live, item));
                     }
                     Slot::Occupied(mut slot) => self.second(slot.get_mut(), cell, item),
                 }
@@ -82,19 +87,25 @@ impl Merging<'_> {
     }
 
     /// The entry of the first backend that lists an item.
-    fn entry(&self, exposed: Arc<str>, cell: &Arc<Cell>, item: &Arc<Item>) -> Entry {
+    fn entry(&self, exposed: Arc<str>, cell: &Arc<Cell>, live: &Live, item: &Arc<Item>) -> Entry {
         let known = self.old.and_then(|s| s.table(item.kind()).get(&exposed));
-        Entry {
-            definition: match known {
-                // The old bytes if nothing in it changed.
-                Some(entry) if Arc::ptr_eq(&entry.shown, item) => entry.definition.clone(),
-                _ => item.exposed_as(&exposed),
-            },
+        let mut entry = Entry {
             exposed,
+            definition: Bytes::new(),
             shown: item.clone(),
             owner: cell.clone(),
+            prefixed: self.settings.namespaces,
+            mirrors: live.info.mirrors,
             choices: vec![Choice::owner(cell, item)],
-        }
+        };
+        entry.definition = match known {
+            // The old bytes if nothing in it changed.
+            Some(old) if Arc::ptr_eq(&old.shown, item) && old.mirrors == entry.mirrors => {
+                old.definition.clone()
+            }
+            _ => entry.dressed(&entry.exposed, true),
+        };
+        entry
     }
 
     /// Another one that lists it.
@@ -131,14 +142,58 @@ impl Merging<'_> {
     }
 
     fn lost(&mut self, cell: &Cell, item: &Item, exposed: &str, winner: &str) {
-        /// As many are shown of one backend; the log has all.
-        const SHOWN: usize = 100;
-        let lost = self.collisions.entry(cell.position).or_default();
-        if lost.len() < SHOWN {
-            lost.push(exposed.into());
+        note(&mut self.lost.collisions, cell, exposed.into());
+        if self.is_news(cell, item, winner) {
+            tracing::warn!(
+                backend = %cell.meta.name, item = %item.key().escape_debug(), %winner,
+                "name collision: item is not offered under its own definition"
+            );
         }
-        report(cell, item, winner, self.logged);
     }
+
+    fn left_out(&mut self, cell: &Cell, item: &Item, why: &str) {
+        let text = format!("{}: {why}", item.key().escape_debug());
+        note(&mut self.lost.left_out, cell, text.into());
+        if self.is_news(cell, item, why) {
+            tracing::warn!(
+                backend = %cell.meta.name, item = %item.key().escape_debug(), %why,
+                "item left out"
+            );
+        }
+    }
+
+    /// Whether it was not reported before that this befell the item.
+    fn is_news(&mut self, cell: &Cell, item: &Item, what: &str) -> bool {
+        let (name, kind, key) = (&cell.meta.name, item.kind(), item.key());
+        let known = format!("{name}\0{kind:?}\0{key}\0{what}");
+        // Bounded by what backends may list; forgetting all at once only repeats a warning.
+        if self.logged.len() > 50_000 {
+            self.logged.clear();
+        }
+        self.logged.insert(known)
+    }
+}
+
+/// Keeps what befell an item of a backend, to be shown.
+fn note(notes: &mut Notes, cell: &Cell, text: Arc<str>) {
+    /// As many are shown of one backend; the log has all.
+    const SHOWN: usize = 100;
+    let shown = notes.entry(cell.position).or_default();
+    if shown.len() < SHOWN {
+        shown.push(text);
+    }
+}
+
+/// Why an item cannot be offered to anybody as it is, if that is so.
+fn unfit(live: &Live, item: &Item) -> Option<String> {
+    // R26: whoever lists such a tool to clients over HTTP passes on what they must refuse.
+    let marks = item.mirror().err().filter(|_| live.info.mirrors);
+    if let Some(wrong) = marks {
+        return Some(wrong.to_string());
+    }
+    // Neither era's clients could call it: those tasks are not passed on.
+    let tasks = item.is_task_only() && !live.info.modern;
+    tasks.then(|| "runs as a task of 2025-11-25 alone".to_owned())
 }
 
 /// What clients know an item by; `None` if it is not offered.
@@ -158,25 +213,6 @@ fn expose(settings: &Settings, cell: &Cell, item: &Item) -> Option<String> {
         ItemKind::Prompt => name::expose(namespace, key).as_str().to_owned(),
         ItemKind::Resource | ItemKind::Template => uri::expose(namespace, key),
     })
-}
-
-fn report(cell: &Cell, item: &Item, winner: &str, logged: &mut HashSet<String>) {
-    let key = format!(
-        "{}\0{:?}\0{}\0{winner}",
-        cell.meta.name,
-        item.kind(),
-        item.key()
-    );
-    // Bounded by what backends may list; forgetting all at once only repeats a warning.
-    if logged.len() > 50_000 {
-        logged.clear();
-    }
-    if logged.insert(key) {
-        tracing::warn!(
-            backend = %cell.meta.name, item = %item.key().escape_debug(), %winner,
-            "name collision: item is not offered under its own definition"
-        );
-    }
 }
 
 fn namespaces(settings: &Settings, cells: &[Arc<Cell>]) -> HashMap<String, Namespace> {

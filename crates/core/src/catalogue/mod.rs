@@ -13,5 +13,5 @@ mod view;
 pub(crate) use choice::{Choice, unlisted};
 pub(crate) use merge::merge;
 pub(crate) use page::{Freshness, page};
-pub(crate) use snapshot::{Entry, Snapshot};
+pub(crate) use snapshot::{Entry, Notes, Snapshot};
 pub(crate) use view::{Audience, Row};

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mcp_router_protocol::{Item, ItemKind, Namespace, RawJson};
+use mcp_router_protocol::item::Dress;
+use mcp_router_protocol::{Item, ItemKind, Mirror, Namespace, RawJson};
 use mcp_router_service::ClientProfile;
 
 use super::choice::Choice;
@@ -23,12 +24,21 @@ pub(crate) struct Snapshot {
     pub(crate) cells: Vec<Arc<Cell>>,
     /// The result of `server/discover`, less the members that depend on the moment.
     pub(crate) discover: RawJson,
-    /// Exposed names that each backend lists and another one won, by the place of the backend.
-    pub(crate) collisions: Collisions,
+    /// What backends list and nobody gets.
+    pub(crate) lost: Lost,
 }
 
-/// Names that were lost to another backend, by the place of the backend that lost them.
-pub(crate) type Collisions = HashMap<usize, Vec<Arc<str>>>;
+/// What backends list and nobody gets.
+#[derive(Debug, Default)]
+pub(crate) struct Lost {
+    /// Exposed names that another backend won.
+    pub(crate) collisions: Notes,
+    /// Items that cannot be offered, with reasons.
+    pub(crate) left_out: Notes,
+}
+
+/// Texts about what a backend lists, by the place of the backend.
+pub(crate) type Notes = HashMap<usize, Vec<Arc<str>>>;
 
 /// All items of one kind, sorted by exposed name, bytewise (R13).
 #[derive(Debug, Default)]
@@ -48,22 +58,43 @@ pub(crate) struct Entry {
     pub(crate) shown: Arc<Item>,
     /// The backend whose definition is shown.
     pub(crate) owner: Arc<Cell>,
+    /// Whether names carry namespaces.
+    pub(crate) prefixed: bool,
+    /// Whether its owner can be sent arguments in headers.
+    pub(crate) mirrors: bool,
     /// Who may get its calls, in order. Never empty.
     pub(crate) choices: Vec<Choice>,
 }
 
 impl Entry {
-    /// Whether clients of this era get to see it.
-    pub(crate) fn is_for(&self, _modern: bool) -> bool {
-        true
+    /// Whether clients of this era get to see it: one that may answer with a task alone is of no
+    /// use to those that know none.
+    pub(crate) fn is_for(&self, modern: bool) -> bool {
+        modern || !self.shown.is_task_only()
     }
 
     /// Its definition under `name`, as clients of this era get it.
-    pub(crate) fn defined_as(&self, name: &Arc<str>, _modern: bool) -> Bytes {
-        match Arc::ptr_eq(name, &self.exposed) {
+    pub(crate) fn defined_as(&self, name: &Arc<str>, modern: bool) -> Bytes {
+        // It has the members of every era.
+        match Arc::ptr_eq(name, &self.exposed) && !(modern && self.shown.has_execution()) {
             true => self.definition.clone(),
-            false => self.shown.exposed_as(name),
+            false => self.dressed(name, !modern),
         }
+    }
+
+    pub(super) fn dressed(&self, key: &str, execution: bool) -> Bytes {
+        let namespace = self.owner.meta.namespace.as_ref();
+        self.shown.dressed(Dress {
+            key,
+            namespace: namespace.filter(|_| self.prefixed),
+            mirrored: self.mirrors,
+            execution,
+        })
+    }
+
+    /// The arguments that clients must repeat in headers.
+    pub(crate) fn mirror(&self) -> Option<&Arc<Mirror>> {
+        self.shown.mirror().ok()?.filter(|_| self.mirrors)
     }
 }
 
@@ -73,7 +104,7 @@ impl Snapshot {
         namespaces: HashMap<String, Namespace>,
         cells: Vec<Arc<Cell>>,
         discover: RawJson,
-        collisions: Collisions,
+        lost: Lost,
     ) -> Self {
         Self {
             tables,
@@ -81,7 +112,7 @@ impl Snapshot {
             namespaces,
             cells,
             discover,
-            collisions,
+            lost,
         }
     }
 

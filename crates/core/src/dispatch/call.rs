@@ -4,14 +4,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_router_protocol::{ItemKind, name};
+use mcp_router_protocol::{ItemKind, Mirror, RawParams, name};
 use mcp_router_service::{CallError, ClientProfile, McpRequest, McpResponse, Reason, Sent};
 
 use super::failover::{Candidates, send};
+use super::headers::{self, mismatch};
 use super::uris::Uris;
 use super::{invalid_params, manage, pinned};
 use crate::backend::Cell;
-use crate::catalogue::{Choice, Snapshot, unlisted};
+use crate::catalogue::{Choice, Entry, Snapshot, unlisted};
 use crate::hub::Hub;
 
 /// How long a call for an unknown name waits for its backend to be listed again.
@@ -64,6 +65,8 @@ pub(super) struct Found<'a> {
     asked: &'a str,
     /// As operators know it: `namespace.name`.
     pub(super) exposed: Cow<'a, str>,
+    /// The arguments that the client must repeat in headers.
+    mirror: Option<&'a Mirror>,
     /// Who may get its calls, in order of preference: who lists it, and whom routes add.
     pub(super) choices: Cow<'a, [Choice]>,
 }
@@ -107,6 +110,7 @@ pub(super) fn find<'a>(
     Found {
         asked,
         exposed,
+        mirror: entry.and_then(Entry::mirror).map(|mirror| &**mirror),
         choices,
     }
 }
@@ -122,16 +126,27 @@ async fn forward(
     if asked != found.exposed {
         request.context.trail.name(&found.exposed);
     }
+    if let Some(error) = found.mirror.and_then(|mirror| mismatch(mirror, &request)) {
+        return Ok(McpResponse::error(error));
+    }
     let choices = pinned::candidates(snapshot, kind, &request, &found.exposed, found.choices)?;
     let candidates = Candidates {
         choices: &choices,
         fixed: kind == ItemKind::Tool && hub.settings.strategy.is_some(),
     };
-    let sent = send(candidates, request, |choice, params| {
+    // A backend that misses a header may have changed its list; then it is asked once more.
+    let again = choices.iter().any(|c| c.mirrors).then(|| request.clone());
+    let named = |choice: &Choice, params: &RawParams| {
         let named = choice.own() != asked;
         named.then(|| params.with_name(choice.own()))
-    });
-    let (answer, choice) = sent.await?;
+    };
+    let (mut answer, choice) = send(candidates, request, named).await?;
+    if let Some(request) = again.filter(|_| headers::are_missed(&answer))
+        && let Some(renewed) = headers::renewed(hub, kind, &found.exposed, choice).await
+    {
+        let renewed = [renewed];
+        (answer, _) = send(Candidates::from(&renewed[..]), request, named).await?;
+    }
     tracing::debug!(
         backend = %choice.cell.meta.name, rule = %hub.settings.rule_text(choice),
         candidates = choices.len(), "call routed"

@@ -85,6 +85,7 @@ pub(super) async fn send<'a>(
         }
         attempt.context.repeat.after = choice.repeat;
         attempt.context.repeat.here &= turn.here;
+        attempt.context.mirror = choice.mirror.clone();
         attempt.context.attempt = choice.attempt.or(attempt.context.attempt);
         let deadline = turn.more.then(|| attempt.context.deadline.clone());
         let error = match send_to(&choice.cell, attempt).await {

@@ -3,6 +3,7 @@
 mod call;
 mod complete;
 mod failover;
+mod headers;
 mod info;
 mod internal;
 mod list;

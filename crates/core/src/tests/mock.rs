@@ -32,6 +32,8 @@ struct State {
 pub(super) enum Answer {
     Result(Value),
     Hang,
+    /// -32020 unless an argument goes into a header.
+    WantsHeader,
     Fail(Reason, Sent),
     /// An HTTP status in the answer's place, with `Retry-After` in seconds.
     Status(u16, Sent, Option<u64>),
@@ -140,6 +142,17 @@ impl Mock {
         self.0.repeats.lock().unwrap().clone()
     }
 
+    /// Tools with exactly these definitions, on one page.
+    pub(super) fn define(&self, tools: &[Value]) {
+        let mut lists = self.0.lists.lock().unwrap();
+        lists.insert(ItemKind::Tool.list_method(), vec![tools.to_vec()]);
+    }
+
+    /// From now on calls without marked arguments are refused.
+    pub(super) fn wants_header(&self) {
+        self.answer(Answer::WantsHeader);
+    }
+
     /// One tool with these annotations.
     pub(super) fn annotate(&self, tool: &str, annotations: Value) {
         let item = json!({ "name": tool, "annotations": annotations });
@@ -195,6 +208,13 @@ impl Service<McpRequest> for Mock {
         match answer {
             Answer::Result(value) => {
                 std::future::ready(Ok(McpResponse::complete(RawJson::of(&value)))).boxed()
+            }
+            Answer::WantsHeader => {
+                let answer = match &request.context.mirror {
+                    Some(_) => McpResponse::complete(RawJson::from_static("{}")),
+                    None => McpResponse::error(ErrorObject::new(code::HEADER_MISMATCH, "missed")),
+                };
+                std::future::ready(Ok(answer)).boxed()
             }
             Answer::Hang => std::future::pending().boxed(),
             Answer::Fail(reason, sent) => {

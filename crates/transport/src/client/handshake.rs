@@ -75,7 +75,12 @@ pub(crate) enum Probed {
 
 /// Reads the answer to `server/discover`.
 pub(crate) fn read_discover(answer: &Answer, transport: &str) -> Probed {
-    let hop = format!("{} {transport}", Revision::NEWEST_MODERN);
+    let known = BackendInfo {
+        modern: true,
+        mirrors: transport != "stdio",
+        hop: format!("{} {transport}", Revision::NEWEST_MODERN),
+        ..BackendInfo::default()
+    };
     let (versions, info) = match answer {
         Ok(result) => {
             // Some legacy servers answer anything with an empty result.
@@ -88,27 +93,18 @@ pub(crate) fn read_discover(answer: &Answer, transport: &str) -> Probed {
                 capabilities: Some(capabilities),
                 server_info: result.get("_meta").and_then(|m| m.get(meta::SERVER_INFO)),
                 instructions: result.get_str("instructions"),
-                stateful: false,
-                attach: false,
-                hop,
+                ..known
             };
             (versions, info)
         }
         Err(error) if error.code() == code::UNSUPPORTED_VERSION => {
-            let info = BackendInfo {
-                hop,
-                ..BackendInfo::default()
-            };
             match error.data().and_then(|d| d.get("supported")) {
-                Some(versions) => (versions, info),
+                Some(versions) => (versions, known),
                 None => return Probed::NoCommonVersion,
             }
         }
         Err(error) if code::is_modern(error.code()) => {
-            return Probed::Modern(BackendInfo {
-                hop,
-                ..BackendInfo::default()
-            });
+            return Probed::Modern(known);
         }
         Err(_) => return Probed::Legacy,
     };
@@ -146,6 +142,7 @@ pub(crate) fn read_initialize(
         stateful: true,
         attach: false,
         hop: format!("{revision} {transport}"),
+        ..BackendInfo::default()
     };
     Ok((revision, info))
 }

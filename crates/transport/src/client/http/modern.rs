@@ -1,9 +1,11 @@
 //! Calls to a modern backend: each says all about itself, in its body and in its headers.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mcp_router_observe::dropped::{self, Reason as Dropped};
+use mcp_router_protocol::mirror::PREFIX;
 use mcp_router_protocol::{Method, RawJson, RawParams, Revision, code, header};
 use mcp_router_service::{CallError, Event, McpRequest, McpResponse, Outcome, Reason, Sent};
 
@@ -39,7 +41,34 @@ pub(super) fn headers(dialect: &Dialect, request: &McpRequest) -> HeaderMap {
     if let Some(name) = name {
         put(NAME, &name);
     }
+    if request.method == Method::ToolsCall {
+        repeat_params(request, &mut headers);
+    }
     headers
+}
+
+/// R26: the arguments that the tool marked, and the client's headers that repeat something else:
+/// whoever does not know what they are for hands them on.
+fn repeat_params(request: &McpRequest, headers: &mut HeaderMap) {
+    let context = &request.context;
+    let mirror = context.mirror.as_deref();
+    let arguments = mirror.and_then(|_| request.params.arguments());
+    let own = mirror.map(|mirror| mirror.headers(arguments.as_ref()));
+    let own = own
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name, Cow::Owned(value)));
+    let unknown = context.param_headers.unknown(mirror);
+    let unknown = unknown.filter_map(|h| Some((&*h.name, Cow::Borrowed(h.value.as_deref()?))));
+    for (name, value) in own.chain(unknown) {
+        let name = HeaderName::try_from(format!("{PREFIX}{name}"));
+        let value = HeaderValue::from_str(&value);
+        match (name, value) {
+            (Ok(name), Ok(value)) => drop(headers.insert(name, value)),
+            // Marks are header names, and values were encoded or came as headers.
+            _ => tracing::error!("a header of a parameter cannot be written"),
+        }
+    }
 }
 
 /// The headers of `server/discover`.
@@ -113,6 +142,9 @@ impl Source for Versioned {
 
 #[cfg(test)]
 mod tests {
+    use mcp_router_protocol::Mirror;
+    use mcp_router_service::{ParamHeader, ParamHeaders};
+
     use super::*;
 
     fn made(method: Method, params: &'static str) -> HeaderMap {
@@ -132,6 +164,29 @@ mod tests {
         let task = made(Method::from("tasks/get"), r#"{"taskId":"t1"}"#);
         assert_eq!(task["mcp-name"], "t1");
         assert!(!made(Method::ToolsList, "{}").contains_key("mcp-name"));
+    }
+
+    #[test]
+    fn r26_marked_arguments_are_repeated_and_unknown_headers_handed_on() {
+        let tool = RawJson::from_static(
+            r#"{"inputSchema":{"properties":{"region":{"type":"string","x-mcp-header":"Region"},
+            "gone":{"type":"string","x-mcp-header":"Gone"}}}}"#,
+        );
+        let params = r#"{"name":"t","arguments":{"region":" a","gone":null}}"#;
+        let params = RawParams::parse(Some(params.into())).unwrap();
+        let mut request = McpRequest::new(Method::ToolsCall, params);
+        request.context.mirror = Mirror::of(&tool).unwrap().map(Arc::new);
+        let header = |name: &str| ParamHeader {
+            name: name.into(),
+            value: Some("client".into()),
+        };
+        let sent = [header("region"), header("gone"), header("trace")];
+        request.context.param_headers = ParamHeaders::Some(sent.into());
+        let dialect = Dialect::new(Revision::V2026_07_28, RawJson::from_static("{}"));
+        let made = headers(&dialect, &request);
+        assert_eq!(made["mcp-param-region"], "=?base64?IGE=?=");
+        assert_eq!(made["mcp-param-trace"], "client");
+        assert!(!made.contains_key("mcp-param-gone"));
     }
 
     #[test]

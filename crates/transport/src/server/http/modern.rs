@@ -6,6 +6,7 @@ use futures::stream::{self, Stream, StreamExt};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use mcp_router_protocol::{Method, RawJson, RawParams, RequestId, code};
+use mcp_router_service::{ParamHeader, ParamHeaders};
 use tokio_util::sync::CancellationToken;
 
 use super::body::Body;
@@ -36,6 +37,10 @@ pub(super) async fn request(
         };
         Box::new(reply::error(status, Some(&id), &error))
     })?;
+    let mut request = request;
+    if request.method == Method::ToolsCall {
+        request.context.param_headers = param_headers(head);
+    }
     if request.method == Method::Listen {
         let Ok(permit) = shared.streams.clone().try_acquire_owned() else {
             return Err(Box::new(reply::full("streams")));
@@ -57,6 +62,22 @@ pub(super) async fn request(
             Head::Silent => reply::refused(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
         },
     )
+}
+
+/// What the client repeats of its arguments. Only the router knows what it should be.
+fn param_headers(head: &Parts) -> ParamHeaders {
+    let params = head.headers.iter().filter_map(|(name, value)| {
+        let name = name.as_str().strip_prefix("mcp-param-")?;
+        Some(ParamHeader {
+            name: name.into(),
+            value: value.to_str().ok().map(Into::into),
+        })
+    });
+    let params: Vec<_> = params.collect();
+    match params.is_empty() {
+        true => ParamHeaders::None,
+        false => ParamHeaders::Some(params.into()),
+    }
 }
 
 /// A subscription's messages. It lasts until the router ends it, or this edge does: with an
