@@ -281,7 +281,8 @@ mod tests {
     async fn what_is_carried_is_found_by_every_clone() {
         let (session, _outbox) = session();
         assert_eq!(session.carried("a#0"), None);
-        session.clone().set_carried("b#1", "two");
+        let clone = session.clone();
+        clone.set_carried("b#1", "two");
         session.set_carried("a#0", "one");
         assert_eq!(session.carried("a#0").as_deref(), Some("one"));
         let all: Vec<_> = session.all_carried();

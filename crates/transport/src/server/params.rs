@@ -66,6 +66,8 @@ pub struct HttpLimits {
     pub body: usize,
     /// Bytes of all request bodies that are being read or served.
     pub buffered: usize,
+    /// Bytes of all messages that are kept for clients that may come back to a stream.
+    pub replay: usize,
     /// Messages in one batch (2025-03-26).
     pub batch: usize,
     /// Bytes of all header names and values of a request.
@@ -85,6 +87,7 @@ impl Default for HttpLimits {
             sessions: 10_000,
             body: 4 << 20,
             buffered: 256 << 20,
+            replay: 64 << 20,
             batch: 50,
             header_bytes: 16 << 10,
             headers: 100,
@@ -101,7 +104,7 @@ pub struct HttpTimes {
     /// Between comments that keep a silent stream open.
     pub keep_alive: Duration,
     /// How long a call goes on after its legacy client's connection broke: there, only
-    /// `notifications/cancelled` cancels.
+    /// `notifications/cancelled` cancels. A client of 2025-11-25 can come back to it that long.
     pub orphan: Duration,
     /// For a client's answer to a request from a backend.
     pub ask: Duration,

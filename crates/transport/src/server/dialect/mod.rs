@@ -46,6 +46,11 @@ impl Wire {
         Self::message(notification_parts(method, params))
     }
 
+    /// A message that was made before.
+    pub(crate) const fn of(parts: Vec<Bytes>) -> Self {
+        Self::message(parts)
+    }
+
     const fn message(parts: Vec<Bytes>) -> Self {
         Self { parts, code: None }
     }

@@ -26,6 +26,11 @@ impl KeptCall {
             time,
         }
     }
+
+    /// The call itself, for who keeps it alive from now on.
+    pub(super) fn into_call(mut self) -> Option<BoxFuture<'static, Head>> {
+        self.call.take()
+    }
 }
 
 impl Future for KeptCall {

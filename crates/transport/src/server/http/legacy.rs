@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use futures::{FutureExt, stream};
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, StreamExt, stream};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use mcp_router_protocol::{
@@ -17,7 +18,7 @@ use super::body::Body;
 use super::events::Events;
 use super::keep::{KeptCall, KeptReplies};
 use super::post::invalid;
-use super::{SESSION, Shared, VERSION, reply, single};
+use super::{SESSION, Shared, VERSION, reply, resume, single};
 use crate::server::call::{Head, Hold, start};
 use crate::server::connection::{legacy_request, notify};
 use crate::server::dialect::modern::Mirrored;
@@ -45,22 +46,13 @@ pub(super) async fn message(
     let peer = session(shared, head)?;
     match message {
         Message::Request { id, method, params } => {
-            let keep = shared.params.times.orphan;
-            let call = call(shared, &peer, id, method, params, hold)?;
+            let call = call(shared, &peer, id.clone(), method, params, hold)?;
             Ok(match call {
                 Call::Known(wire) => reply::message(StatusCode::OK, wire),
-                Call::Running(call) => match KeptCall::new(call, keep).await {
-                    Head::Answer(wire) => reply::message(StatusCode::OK, wire),
-                    Head::Stream(replies) => {
-                        let replies = KeptReplies::new(replies, keep);
-                        reply::events(Events::new(replies, shared.params.times.keep_alive))
-                    }
-                    // A cancelled request gets no answer (R39): a stream that ends without one.
-                    Head::Silent => {
-                        let silence = Events::new(stream::empty(), keep);
-                        reply::events(silence)
-                    }
-                },
+                Call::Running(call) if peer.revision() >= Revision::V2025_11_25 => {
+                    resumable(shared, &peer, &id, call).await
+                }
+                Call::Running(call) => plain(shared, call).await,
             })
         }
         other => {
@@ -68,6 +60,43 @@ pub(super) async fn message(
             Ok(reply::accepted())
         }
     }
+}
+
+/// The answer to a call, as its backend begins it.
+async fn plain(shared: &Shared, call: BoxFuture<'static, Head>) -> Response<Body> {
+    let times = &shared.params.times;
+    match KeptCall::new(call, times.orphan).await {
+        Head::Answer(wire) => reply::message(StatusCode::OK, wire),
+        Head::Stream(replies) => {
+            let replies = KeptReplies::new(replies, times.orphan);
+            reply::events(Events::new(replies, times.keep_alive))
+        }
+        // A cancelled request gets no answer (R39): a stream that ends without one.
+        Head::Silent => reply::events(Events::new(stream::empty(), times.orphan)),
+    }
+}
+
+/// The same for 2025-11-25: what is not answered at once gets a stream to come back to.
+async fn resumable(
+    shared: &Shared,
+    peer: &Peer,
+    id: &RequestId,
+    call: BoxFuture<'static, Head>,
+) -> Response<Body> {
+    let times = &shared.params.times;
+    let mut call = KeptCall::new(call, times.orphan);
+    let messages = match tokio::time::timeout(resume::PATIENCE, &mut call).await {
+        Ok(Head::Answer(wire)) => return reply::message(StatusCode::OK, wire),
+        Ok(Head::Silent) => return reply::events(Events::new(stream::empty(), times.orphan)),
+        Ok(Head::Stream(replies)) => replies.boxed(),
+        Err(_) => match call.into_call() {
+            Some(call) => messages(call).boxed(),
+            None => stream::empty().boxed(),
+        },
+    };
+    let session = peer.session().id();
+    let replays = &shared.replays;
+    reply::events(replays.open(session, id, messages, times.keep_alive))
 }
 
 /// The session of a request, its version header checked.
@@ -133,7 +162,7 @@ async fn attach(shared: &Shared, peer: &Arc<Peer>) {
 pub(super) enum Call {
     /// The edge knows the answer.
     Known(Wire),
-    Running(futures::future::BoxFuture<'static, Head>),
+    Running(BoxFuture<'static, Head>),
 }
 
 /// Starts a request.
@@ -162,6 +191,17 @@ pub(super) fn call(
     let exchange = Exchange::new(id, &request, voice, shared.params.times.ask);
     let run = start(shared.router.clone(), request, exchange, hold);
     Ok(Call::Running(run.boxed()))
+}
+
+/// All messages of a call.
+pub(super) fn messages(
+    call: impl Future<Output = Head> + Send + 'static,
+) -> impl Stream<Item = Wire> + Send + 'static {
+    stream::once(call).flat_map(|head| match head {
+        Head::Silent => stream::empty().boxed(),
+        Head::Answer(wire) => stream::iter([wire]).boxed(),
+        Head::Stream(replies) => replies.boxed(),
+    })
 }
 
 fn known(id: &RequestId, answer: Result<RawJson, ErrorObject>) -> Wire {

@@ -15,6 +15,7 @@ mod modern;
 mod negotiate;
 mod post;
 mod reply;
+mod resume;
 mod sessions;
 mod sse;
 mod standing;
@@ -38,6 +39,7 @@ use tower::{BoxError, Service};
 
 pub use body::Body;
 use gate::Gate;
+use resume::Replays;
 use sessions::Sessions;
 
 use super::keys::Seals;
@@ -46,6 +48,8 @@ use super::peer::Asking;
 
 /// The session id's header.
 pub(crate) const SESSION: &str = "mcp-session-id";
+/// What a client saw last of a stream.
+pub(crate) const LAST_EVENT: &str = "last-event-id";
 /// The revision's header.
 pub(crate) const VERSION: &str = "mcp-protocol-version";
 
@@ -78,6 +82,7 @@ pub fn http(router: McpService, params: HttpParams) -> HttpService {
         drain: CancellationToken::new(),
         sessions: Sessions::new(&params, seals.map(|s| s.session)),
         connections: sse::Connections::default(),
+        replays: Arc::new(Replays::new(limits.replay, params.times.orphan)),
         asking,
         router,
         params,
@@ -105,6 +110,7 @@ struct Shared {
     drain: CancellationToken,
     sessions: Sessions,
     connections: sse::Connections,
+    replays: Arc<Replays>,
     asking: Asking,
 }
 

@@ -5,11 +5,16 @@ use std::sync::Arc;
 use futures::StreamExt;
 use http::Response;
 use http::request::Parts;
+use mcp_router_protocol::Revision;
 
 use super::body::Body;
 use super::events::Events;
 use super::post::names_modern;
-use super::{SESSION, Shared, legacy, negotiate, reply, sessions, single};
+use super::resume::EventId;
+use super::{LAST_EVENT, SESSION, Shared, legacy, negotiate, reply, sessions, single};
+
+use crate::server::dialect::modern::Mirrored;
+use crate::server::peer::Peer;
 
 type Refusal = Box<Response<Body>>;
 
@@ -25,6 +30,13 @@ fn stream(shared: &Arc<Shared>, head: &Parts) -> Result<Response<Body>, Refusal>
     let Ok(permit) = shared.streams.clone().try_acquire_owned() else {
         return Err(Box::new(reply::full("streams")));
     };
+    let keep_alive = shared.params.times.keep_alive;
+    if let Some(last) = last_event(head, &peer) {
+        let events = shared
+            .replays
+            .resume(peer.session().id(), &last, keep_alive);
+        return Ok(reply::events(events.holding(permit)));
+    }
     let Some(standing) = peer.stand(shared.params.limits.streams_per_session) else {
         return Err(Box::new(reply::full("streams of this session")));
     };
@@ -33,8 +45,17 @@ fn stream(shared: &Arc<Shared>, head: &Parts) -> Result<Response<Body>, Refusal>
         let _held = &permit;
         wire
     });
-    let keep_alive = shared.params.times.keep_alive;
     Ok(reply::events(Events::new(events, keep_alive)))
+}
+
+/// The event that the client saw last of a call's stream. Only 2025-11-25 has got such ids from
+/// here.
+fn last_event(head: &Parts, peer: &Peer) -> Option<EventId> {
+    let Mirrored::Text(id) = single(head, LAST_EVENT) else {
+        return None;
+    };
+    let resumes = peer.revision() >= Revision::V2025_11_25;
+    resumes.then(|| id.trim().parse().ok()).flatten()
 }
 
 /// DELETE: ends the session.

@@ -312,6 +312,7 @@ pub(super) fn sweep(shared: &Arc<Shared>) {
             let idle = u64::try_from(shared.sessions.idle.as_millis()).unwrap_or(u64::MAX);
             let silent = |e: &Entry, now| e.silent(now) >= idle && !e.peer.is_busy();
             shared.sessions.take(silent).into_iter().for_each(put_away);
+            shared.replays.sweep();
         }
     });
 }

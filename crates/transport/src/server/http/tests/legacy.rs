@@ -223,7 +223,7 @@ async fn r39_a_cancelled_request_gets_no_answer() {
     let meta = r#"{"name":"drip","_meta":{"progressToken":1}}"#;
     let body = request("7", "tools/call", meta);
     let mut stream = edge.open("POST", "/mcp", &h, &body).await.into_body();
-    assert!(event(&mut stream).await.unwrap().contains("progress"));
+    assert!(said(&mut stream).await.unwrap().contains("progress"));
     edge.post(&h, cancel).await;
     assert_eq!(event(&mut stream).await, None);
     assert_eq!(edge.mock.dropped(), 2);
@@ -317,7 +317,7 @@ async fn a_backend_may_ask_a_client_that_declared_it_and_no_other() {
         .open("POST", "/mcp", &h, &call("1", "ask"))
         .await
         .into_body();
-    let ask = event(&mut stream).await.unwrap();
+    let ask = said(&mut stream).await.unwrap();
     let ask = ask.lines().find_map(|l| l.strip_prefix("data: ")).unwrap();
     let ask: serde_json::Value = serde_json::from_str(ask).unwrap();
     assert_eq!(ask["method"], "roots/list");

@@ -5,6 +5,7 @@ mod gate;
 mod hostile;
 mod legacy;
 mod modern;
+mod resume;
 mod sessions;
 mod sse;
 mod streams;
@@ -64,6 +65,15 @@ async fn event(body: &mut Body) -> Option<String> {
         text.push_str(&chunk(body).await?);
     }
     Some(text)
+}
+
+/// As [`event`], without what opens a stream to come back to.
+async fn said(body: &mut Body) -> Option<String> {
+    let first = event(body).await?;
+    match first.contains("retry: ") {
+        true => event(body).await,
+        false => Some(first),
+    }
 }
 
 impl Edge {
