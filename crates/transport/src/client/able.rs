@@ -8,7 +8,7 @@
 
 use mcp_router_protocol::json::set_members;
 use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, code};
-use mcp_router_service::ClientProfile;
+use mcp_router_service::{ClientProfile, Outcome};
 
 /// The capabilities behind which a backend's questions stand.
 const ASKING: [&str; 3] = ["sampling", "elicitation", "roots"];
@@ -101,6 +101,38 @@ pub(crate) fn refusal(
         }
         _ => None,
     }
+}
+
+/// The capability that a client needs to be asked this.
+pub(crate) fn required(method: &Method, params: &RawParams) -> Option<RawJson> {
+    let url = || params.get("mode").is_some_and(|m| m.as_str() == "\"url\"");
+    let tools = || params.get("tools").or_else(|| params.get("toolChoice"));
+    Some(RawJson::from_static(match method {
+        Method::Elicit if url() => r#"{"elicitation":{"url":{}}}"#,
+        Method::Elicit => r#"{"elicitation":{"form":{}}}"#,
+        Method::CreateMessage if tools().is_some() => r#"{"sampling":{"tools":{}}}"#,
+        Method::CreateMessage => r#"{"sampling":{}}"#,
+        Method::RootsList => r#"{"roots":{}}"#,
+        _ => return None,
+    }))
+}
+
+/// What became of a call whose question its client could not be asked. A backend that does without
+/// the answer has done its work; if the call failed, then for want of the capability, and a client
+/// of the modern era has an error of its own for that.
+pub(crate) fn ended(outcome: Outcome, client: &ClientProfile, lacked: &RawJson) -> Outcome {
+    let failed = match &outcome {
+        Outcome::Error(_) => true,
+        Outcome::Complete(result) => result.get("isError").is_some_and(|e| e.as_str() == "true"),
+        Outcome::InputRequired(_) | Outcome::Accepted => false,
+    };
+    if !failed || !client.takes_input_required {
+        return outcome;
+    }
+    let data = object(&[("requiredCapabilities", lacked.clone())]);
+    let text = "Missing required client capability";
+    let error = ErrorObject::with_data(code::MISSING_CLIENT_CAPABILITY, text, Some(&data));
+    Outcome::Error(error)
 }
 
 /// What a backend gets whose question reaches nobody.

@@ -24,7 +24,7 @@ use crate::client::dialect::Answer;
 use crate::client::events::Events;
 
 pub(crate) use acks::Acks;
-pub(crate) use ticket::Ticket;
+pub(crate) use ticket::{Arrival, Ticket};
 use who::{Found, Turns, Who};
 
 /// Events that wait for the consumer of one call.

@@ -32,6 +32,11 @@ impl Owner {
         }
     }
 
+    /// Whether the backend may ask for anything.
+    pub(crate) fn may_ask(&self) -> bool {
+        self.declared != able::nothing()
+    }
+
     /// One client, as it described itself.
     pub(crate) fn client(session: &Session, identity: &RawJson) -> Self {
         let client = session.client();

@@ -46,7 +46,7 @@ pub(super) async fn open(
     let resume = |carried: Arc<str>| Session::resume(edge, like.url(), owner.clone(), &carried);
     if let Some(session) = carried.and_then(resume) {
         let lane = Lane::Session(session);
-        standing::attend(edge, &lane);
+        standing::attend(edge, &lane, owner.may_ask()).await;
         return Ok(lane);
     }
     let lane = lanes::open(edge, catalogue, owner).await?;

@@ -9,16 +9,17 @@ use futures::future::BoxFuture;
 use http::{HeaderValue, header};
 use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::params::meta;
-use mcp_router_protocol::{Message, Method, RawParams, RequestId};
+use mcp_router_protocol::{Message, Method, RawJson, RawParams, RequestId};
 use mcp_router_service::{CallError, ClientProfile, Event, McpRequest, Reason, Scope, Sent};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::edge::Edge;
 use super::messages::Messages;
 use super::session::Session;
-use crate::client::dialect::{Asked, Dialect};
+use crate::client::able;
+use crate::client::dialect::{Answer, Asked, Dialect};
 use crate::client::handshake;
-use crate::client::mux::{SentMark, Ticket};
+use crate::client::mux::{Arrival, SentMark, Ticket};
 use crate::client::respond::Source;
 
 /// Wait before a stream is resumed whose server did not say how long, and the longest that one
@@ -38,6 +39,8 @@ pub(super) struct Exchange {
     asked: Asked,
     /// Who would answer what the backend asks.
     client: Arc<ClientProfile>,
+    /// What it would have been asked, had it declared this.
+    lacked: Option<RawJson>,
     progress: bool,
     logs: bool,
     state: State,
@@ -66,6 +69,7 @@ impl Exchange {
             id,
             asked: Asked::of(request),
             client: context.client.clone(),
+            lacked: None,
             progress: context.wants_progress,
             // A legacy client's level is a matter of its session.
             logs: context.log_level.is_some() || context.session.is_some(),
@@ -111,21 +115,15 @@ impl Exchange {
                     dropped::count_of(Dropped::BackendAnswerUnknown, &self.edge.params.name);
                     return Ok(None);
                 }
-                self.settled();
-                let State::Reading(messages, dialect) = &self.state else {
-                    return Ok(None);
-                };
-                if messages.refused() && self.session.is_some() {
-                    // Legacy servers do not answer so: something else may have taken its place.
-                    self.edge.link.wake();
-                }
-                let outcome = dialect.outcome(&self.asked, answer)?;
-                Ok(Some(Event::Outcome(outcome)))
+                self.answered(answer)
             }
             Message::Notification { method, params } => Ok(self.notified(method, params)),
             Message::Request { id, method, params } => {
                 let request = match &self.session {
                     Some(session) => {
+                        if able::refusal(&self.client, &method, &params).is_some() {
+                            self.lacked = able::required(&method, &params);
+                        }
                         let asks = session.mux.asks();
                         asks.take(id, method, params, &self.client)
                     }
@@ -137,6 +135,23 @@ impl Exchange {
                 Ok(request.map(Event::ServerRequest))
             }
         }
+    }
+
+    /// The end of this call, wherever its answer came.
+    fn answered(&mut self, answer: Answer) -> Result<Option<Event>, CallError> {
+        self.settled();
+        let State::Reading(messages, dialect) = &self.state else {
+            return Ok(None);
+        };
+        if messages.refused() && self.session.is_some() {
+            // Legacy servers do not answer so: something else may have taken its place.
+            self.edge.link.wake();
+        }
+        let outcome = dialect.outcome(&self.asked, answer)?;
+        Ok(Some(Event::Outcome(match &self.lacked {
+            Some(lacked) => able::ended(outcome, &self.client, lacked),
+            None => outcome,
+        })))
     }
 
     fn notified(&self, method: Method, params: RawParams) -> Option<Event> {
@@ -208,6 +223,13 @@ async fn elsewhere(ticket: &mut Option<Ticket>) -> Event {
     }
 }
 
+async fn arrival(ticket: &mut Option<Ticket>) -> Arrival {
+    match ticket {
+        Some(ticket) => ticket.arrival().await,
+        None => pending().await,
+    }
+}
+
 impl Source for Exchange {
     async fn next(&mut self) -> Result<Event, CallError> {
         loop {
@@ -230,7 +252,13 @@ impl Source for Exchange {
                 }
                 State::Reading(messages, _) => tokio::select! {
                     biased;
-                    event = elsewhere(&mut self.elsewhere) => return Ok(event),
+                    arrival = arrival(&mut self.elsewhere) => match arrival {
+                        Arrival::Event(event) => return Ok(event),
+                        Arrival::Answer(answer) => match self.answered(answer?)? {
+                            Some(event) => return Ok(event),
+                            None => continue,
+                        },
+                    },
                     arrived = messages.next() => arrived,
                 },
             };

@@ -193,12 +193,13 @@ impl Lanes {
 /// # Errors
 /// If the backend does not greet. The call that wanted it was not sent then.
 pub(super) async fn open(edge: &Arc<Edge>, like: &Lane, owner: Owner) -> Result<Lane, CallError> {
+    let can_be_asked = owner.may_ask();
     let opened = like.open_like(edge, owner).await;
     let lane = opened.map_err(|failed| CallError {
         sent: Sent::No,
         ..failed.error
     })?;
-    standing::attend(edge, &lane);
+    standing::attend(edge, &lane, can_be_asked).await;
     Ok(lane)
 }
 

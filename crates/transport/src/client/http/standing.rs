@@ -13,6 +13,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::{ItemKind, Message, Method};
 use mcp_router_service::{CallError, McpRequest, Reason, Scope, Sent};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::channel::Channel;
@@ -30,6 +31,8 @@ use crate::client::info::listen_params;
 const STABLE: Duration = Duration::from_secs(30);
 /// The longest wait before a stream is opened again.
 const LONGEST: Duration = Duration::from_secs(30);
+/// How long a conversation waits for its stream before its first call.
+const OPENING: Duration = Duration::from_millis(500);
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Keeps the stream of the router's own conversation open. Resolves only when the backend cannot
@@ -37,7 +40,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(super) async fn attend_peer(edge: &Arc<Edge>, peer: &Arc<Peer>) -> CallError {
     match &peer.lane {
         None => listen(edge, peer).await,
-        Some(Lane::Session(session)) => hear(edge, session, true).await,
+        Some(Lane::Session(session)) => hear(edge, session, true, &mut None).await,
         Some(Lane::Channel(channel)) => {
             let lost = CallError::new(Reason::BackendLost, Sent::Unknown);
             tokio::select! {
@@ -49,25 +52,33 @@ pub(super) async fn attend_peer(edge: &Arc<Edge>, peer: &Arc<Peer>) -> CallError
 }
 
 /// Keeps the stream of a conversation open until it is closed. Questions to clients come there, and
-/// from servers of 2025-03-26 also the progress of calls, which they tie to no request.
-pub(super) fn attend(edge: &Arc<Edge>, lane: &Lane) {
+/// from servers of 2025-03-26 also the progress of calls, which they tie to no request. If anybody
+/// `can_be_asked`, this resolves once the stream is open, or will not be soon: TypeScript servers
+/// send their questions into the void where there is none.
+pub(super) async fn attend(edge: &Arc<Edge>, lane: &Lane, can_be_asked: bool) {
     let session = match lane {
         Lane::Session(session) => session.clone(),
         Lane::Channel(channel) => return watch(edge, channel),
     };
     let edge = edge.clone();
+    let (opening, opened) = oneshot::channel::<()>();
     tokio::spawn(async move {
         let closed = session.closed().clone();
         let heard = async {
+            let mut opening = Some(opening);
             let mut backoff = Backoff::new(BackoffParams::default());
             loop {
                 // The backend is away. Calls say so themselves.
-                drop(hear(&edge, &session, false).await);
+                drop(hear(&edge, &session, false, &mut opening).await);
                 sleep(backoff.next()).await;
             }
         };
         closed.run_until_cancelled(heard).await
     });
+    if can_be_asked {
+        // Late or without one, the call goes out: most servers ask on its own stream.
+        drop(timeout(OPENING, opened).await);
+    }
 }
 
 /// Gives a channel up that brings nothing any more; the next call opens another.
@@ -83,7 +94,12 @@ fn watch(edge: &Arc<Edge>, channel: &Arc<Channel>) {
 
 /// The GET stream of a legacy session. What the router's own one may have missed counts as
 /// changed; did every client's, a server that ends streams often would be listed all the time.
-async fn hear(edge: &Arc<Edge>, session: &Arc<Session>, own: bool) -> CallError {
+async fn hear(
+    edge: &Arc<Edge>,
+    session: &Arc<Session>,
+    own: bool,
+    opening: &mut Option<oneshot::Sender<()>>,
+) -> CallError {
     let backend = &edge.params.name;
     let mut pace = Pace::new();
     let mut worked = false;
@@ -92,7 +108,9 @@ async fn hear(edge: &Arc<Edge>, session: &Arc<Session>, own: bool) -> CallError 
         let renewed = session.renewed();
         let mut headers = session.headers();
         headers.extend(last_id.take().map(|id| (LAST_EVENT_ID, id)));
-        match in_time(edge, edge.get(session.url(), headers.clone())).await {
+        let stream = in_time(edge, edge.get(session.url(), headers.clone())).await;
+        drop(opening.take());
+        match stream {
             Ok(mut messages) => {
                 if std::mem::replace(&mut worked, true) && own {
                     all_changed(edge);

@@ -10,6 +10,12 @@ use super::{Mux, SentMark};
 use crate::client::dialect::{Answer, Asked, Dialect};
 use crate::client::respond::{Source, respond};
 
+/// What came for a call on another stream than its own.
+pub(crate) enum Arrival {
+    Event(Event),
+    Answer(Result<Answer, CallError>),
+}
+
 type Leave = Box<dyn FnOnce(&SentMark) + Send + Sync>;
 
 /// The right to one answer. Dropping it before the answer takes the call out of the channel and
@@ -87,7 +93,7 @@ impl Ticket {
         respond(call).await
     }
 
-    /// What comes next for this call alone, where the answer comes another way.
+    /// What comes next for this call alone, where the answer should come another way.
     pub(crate) async fn event(&mut self) -> Event {
         match &mut self.events {
             Some(events) => match events.recv().await {
@@ -95,6 +101,25 @@ impl Ticket {
                 None => std::future::pending().await,
             },
             None => std::future::pending().await,
+        }
+    }
+
+    /// What comes next, the answer included: some servers send it on any stream that is open.
+    pub(crate) async fn arrival(&mut self) -> Arrival {
+        if self.last.is_none() {
+            let answer = match &mut self.events {
+                Some(events) => tokio::select! {
+                    biased;
+                    Some(event) = events.recv() => return Arrival::Event(event),
+                    answer = &mut self.answer => answer,
+                },
+                None => (&mut self.answer).await,
+            };
+            self.last = Some(answer.unwrap_or_else(|_| Err(self.lost())));
+        }
+        match self.events.as_mut().and_then(|e| e.try_recv().ok()) {
+            Some(event) => Arrival::Event(event),
+            None => Arrival::Answer(self.last.take().unwrap_or_else(|| Err(self.lost()))),
         }
     }
 

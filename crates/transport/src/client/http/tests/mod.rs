@@ -1,5 +1,6 @@
 //! The edge against backends that do what a test tells them to, over real sockets.
 
+mod asked;
 mod calls;
 mod carried;
 mod fake;
