@@ -98,6 +98,7 @@ fn limits(limits: &Limits) -> Value {
             limits.max_in_flight_per_backend,
         ),
         ("max_in_flight_per_child", limits.max_in_flight_per_child),
+        ("max_client_processes", limits.max_client_processes),
         ("max_queue_per_backend", limits.max_queue_per_backend),
         ("max_streams", limits.max_streams),
         ("max_streams_per_session", limits.max_streams_per_session),

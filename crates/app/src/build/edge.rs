@@ -162,6 +162,9 @@ fn child_params(
     let limits = &config.server.limits;
     params.line_limit = limits.max_answer_bytes.unwrap_or(params.line_limit);
     params.lazy = backend.lazy;
+    let most = limits.max_client_processes;
+    let most = most.unwrap_or(ChildParams::MOST_PROCESSES);
+    params.processes_for_clients = (backend.session == SessionMode::PerClient).then_some(most);
     params
 }
 

@@ -111,6 +111,7 @@ fn limits(raw: &RawLimits) -> Limits {
         max_in_flight: raw.max_in_flight,
         max_in_flight_per_backend: raw.max_in_flight_per_backend,
         max_in_flight_per_child: raw.max_in_flight_per_child,
+        max_client_processes: raw.max_client_processes,
         max_queue_per_backend: raw.max_queue_per_backend,
         max_streams: raw.max_streams,
         max_streams_per_session: raw.max_streams_per_session,

@@ -12,6 +12,8 @@ pub struct Limits {
     pub max_in_flight_per_backend: Option<usize>,
     /// Calls at once to one child process that sets no `max_concurrency`.
     pub max_in_flight_per_child: Option<usize>,
+    /// Processes that one command may have for single clients, where `session` is `per_client`.
+    pub max_client_processes: Option<usize>,
     /// Calls waiting for one backend.
     pub max_queue_per_backend: Option<usize>,
     /// Open event streams to clients.

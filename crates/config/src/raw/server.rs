@@ -53,6 +53,9 @@ pub(crate) struct RawLimits {
     /// Calls at once to one child process that sets no `max_concurrency`.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) max_in_flight_per_child: Option<usize>,
+    /// Processes at once of one command with `session: per_client`, beside the one for all.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(crate) max_client_processes: Option<usize>,
     /// Calls waiting for one backend.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub(crate) max_queue_per_backend: Option<usize>,

@@ -22,6 +22,8 @@ const RESERVED: usize = 16;
 pub(crate) struct Events {
     sender: mpsc::Sender<BackendEvent>,
     marks: Arc<Marks>,
+    /// Whether connections made and lost here are news.
+    links: bool,
 }
 
 #[derive(Debug, Default)]
@@ -44,12 +46,29 @@ impl Events {
                 taken.changed[*kind as usize].store(false, Ordering::Release);
             }
         });
-        (Self { sender, marks }, stream.boxed())
+        let events = Self {
+            sender,
+            marks,
+            links: true,
+        };
+        (events, stream.boxed())
+    }
+
+    /// The same for a connection that only one client has: that it is made or lost says nothing
+    /// about the backend.
+    pub(crate) fn without_links(&self) -> Self {
+        Self {
+            links: false,
+            ..self.clone()
+        }
     }
 
     /// Tells of a connection made or lost. Waits for room: only drivers call this, and readers
     /// never wait for drivers.
     pub(crate) async fn tell(&self, event: BackendEvent) {
+        if !self.links {
+            return;
+        }
         // Without a supervisor nobody wants to know.
         let _ = self.sender.send(event).await;
     }

@@ -110,6 +110,11 @@ impl Mux {
         }
     }
 
+    /// Whether all calls here are one client session's.
+    pub(crate) fn is_of_one(&self) -> bool {
+        matches!(self.scope, Scope::Session(_))
+    }
+
     /// From now on calls whose clients cannot be told apart take turns, if they can be asked for
     /// anything: nothing here says which of them a question belongs to.
     pub(crate) fn take_turns(&self) {
@@ -209,7 +214,7 @@ impl Mux {
             return;
         };
         // A client's own conversation is nobody else's, whatever comes in it.
-        if matches!(self.scope, Scope::Shared) {
+        if !self.is_of_one() {
             self.turns.begin();
         }
         let calls: Vec<_> = {

@@ -210,6 +210,11 @@ impl Peer {
     pub(super) async fn call(&self, request: McpRequest) -> Result<McpResponse, CallError> {
         let legacy = self.dialect.era() == Era::Legacy;
         if request.method.is_notification() {
+            if legacy && self.conn.mux.is_of_one() {
+                let told = self.dialect.notification(&request.method, &request.params);
+                self.conn.tell(told)?;
+                return Ok(McpResponse::Ready(Outcome::Accepted));
+            }
             // What one client tells of itself does not concern a process that all share.
             dropped::count_of(Dropped::ClientNotificationShared, &request.method);
             return Ok(McpResponse::Ready(Outcome::Accepted));

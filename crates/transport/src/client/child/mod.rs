@@ -4,12 +4,13 @@
 //! question, die in the middle of a call, stop reading, ignore being asked to end, or leave
 //! children of its own behind. None of this may reach another backend, or outlive the router.
 //!
-//! One task drives each child through its lives (`Life`): start, handshake, watch, end, wait,
-//! again. Calls share the process (`conn`).
+//! One task drives each child through its lives (`driver`). Calls share the process (`conn`).
 
 mod conn;
+mod driver;
 mod life;
 mod opening;
+mod own;
 mod params;
 mod pipes;
 mod spawn;
@@ -17,31 +18,26 @@ mod stderr;
 mod subscribe;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt;
-use mcp_router_protocol::{ItemKind, Method};
-use mcp_router_service::{BackendEvent, CallError, McpRequest, McpService, Prober, Pulse};
+use mcp_router_protocol::Method;
+use mcp_router_service::{
+    CallError, McpRequest, McpResponse, McpService, Prober, Pulse, Reason, Sent,
+};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 pub use params::ChildParams;
 
-use crate::client::Connected;
-use crate::client::backoff::Backoff;
-use crate::client::dialect::Answer;
 use crate::client::events::Events;
-use crate::client::info::listen_params;
 use crate::client::link::{Link, Standing};
 use crate::client::owner::Owner;
 use crate::client::probe::found;
+use crate::client::{Connected, able};
 use conn::Peer;
-use life::Life;
+use driver::Driver;
 use opening::Opening;
-
-/// How long a child that is about to be stopped still takes the calls of those who found it awake.
-const FAREWELL: Duration = Duration::from_millis(50);
+use own::Own;
 
 /// Starts the edge of one child process, and the process itself unless it is lazy. Call it inside
 /// a runtime.
@@ -52,26 +48,25 @@ pub fn child(params: ChildParams) -> Connected {
     let probe = prober(link.clone());
     let stop = CancellationToken::new();
     let name = params.name.clone();
-    let owner = Owner::router(&params.identity.json());
+    let most = params.processes_for_clients;
+    let own = most.map(|most| Arc::new(Own::new(&params, most, &events, &stop)));
     let driver = Driver {
+        owner: Owner::router(&params.identity.json()),
         params,
         link: link.clone(),
         events,
         stop: stop.clone(),
         opening: Opening::Probe,
-        owner,
     };
     let done = tokio::spawn(driver.run());
     // Whoever drops the service's last clone ends the process.
     let alive = Arc::new(stop.clone().drop_guard());
+    let ended = own.clone();
     let service = tower::service_fn(move |request: McpRequest| {
-        let (link, name, alive) = (link.clone(), name.clone(), alive.clone());
+        let (link, own) = (link.clone(), own.clone());
+        let (name, alive) = (name.clone(), alive.clone());
         async move {
-            let peer = link.peer().await.map_err(|e| e.on(&name))?;
-            let answer = match request.method {
-                Method::Listen => subscribe::listen(&peer, request).await,
-                _ => peer.call(request).await,
-            };
+            let answer = call(&link, own.as_deref(), request).await;
             drop(alive);
             answer.map_err(|e| e.on(&name))
         }
@@ -85,10 +80,35 @@ pub fn child(params: ChildParams) -> Connected {
                 stop.cancel();
                 // A driver that panicked has dropped, and so killed, its child.
                 let _ = done.await;
+                if let Some(own) = ended {
+                    own.ended().await;
+                }
             }
             .boxed()
         }),
     }
+}
+
+async fn call(
+    link: &Arc<Link<Peer>>,
+    own: Option<&Own>,
+    request: McpRequest,
+) -> Result<McpResponse, CallError> {
+    match request.method {
+        Method::Listen => return subscribe::listen(&link.peer().await?, request).await,
+        // Nothing of a process can be carried to another router.
+        Method::Attach => return Ok(McpResponse::complete(able::nothing())),
+        Method::Answer => {
+            let gone = CallError::new(Reason::BackendLost, Sent::No);
+            return Err(gone.detail("a process of another router"));
+        }
+        _ => {}
+    }
+    if let (Some(own), Some(session)) = (own, &request.context.session) {
+        let peer = own.link(session)?.peer().await?;
+        return peer.call(request).await;
+    }
+    link.peer().await?.call(request).await
 }
 
 /// Asks a child over its pipe. One that is being started, or sleeps, is left alone.
@@ -111,197 +131,6 @@ fn prober(link: Arc<Link<Peer>>) -> Prober {
         }
         .boxed()
     })
-}
-
-struct Driver {
-    params: ChildParams,
-    link: Arc<Link<Peer>>,
-    events: Events,
-    stop: CancellationToken,
-    opening: Opening,
-    /// Who the process is for.
-    owner: Owner,
-}
-
-impl Driver {
-    async fn run(mut self) {
-        let mut backoff = Backoff::new(self.params.backoff);
-        loop {
-            if self.params.lazy && !self.sleep().await {
-                return;
-            }
-            self.link.set_connecting();
-            let started = Instant::now();
-            let asked = self.opening;
-            let Some(Ended { error, life }) = self.live().await else {
-                return;
-            };
-            let Some(error) = error else {
-                backoff.reset();
-                stopped(life).await;
-                continue;
-            };
-            if started.elapsed() >= self.params.stable_after {
-                backoff.reset();
-            }
-            if asked != self.opening {
-                // Two lives in one attempt count as two.
-                backoff.next();
-            }
-            let retry_in = backoff.next();
-            let error = error.on(&self.params.name);
-            let lost = BackendEvent::Lost { error, retry_in };
-            let waiting = async {
-                self.events.tell(lost).await;
-                sleep(retry_in).await;
-            };
-            let waiting = self.stop.run_until_cancelled(waiting);
-            // What ended may still have to be helped to its end. Nobody waits for that but the
-            // next life.
-            let (waited, ()) = tokio::join!(waiting, stopped(life));
-            if waited.is_none() {
-                return;
-            }
-        }
-    }
-
-    /// Until somebody needs the child; `false`: the edge is closed.
-    async fn sleep(&self) -> bool {
-        self.link.set_asleep();
-        let woken = async {
-            self.events.tell(BackendEvent::Asleep).await;
-            self.link.woken().await;
-        };
-        self.stop.run_until_cancelled(woken).await.is_some()
-    }
-
-    /// One life, or two where the first question kills. `None`: the edge is closed.
-    async fn live(&mut self) -> Option<Ended> {
-        let asked = self.opening;
-        let ended = self.live_once().await?;
-        // R46: it died of `server/discover`. It may live with `initialize`.
-        if asked != self.opening {
-            stopped(ended.life).await;
-            return self.live_once().await;
-        }
-        Some(ended)
-    }
-
-    async fn live_once(&mut self) -> Option<Ended> {
-        let stop = self.stop.clone();
-        let mut life =
-            match Life::start(&self.params, self.events.clone(), self.owner.scope.clone()).await {
-                Ok(life) => life,
-                Err(error) => {
-                    self.link.set_down(&error, false);
-                    let error = Some(error);
-                    return Some(Ended { error, life: None });
-                }
-            };
-        let conn = life.conn.clone();
-        let served = async {
-            let peer = tokio::select! {
-                biased;
-                opened = conn.handshake(&self.params, &self.owner, self.opening) => opened,
-                error = life.ended() => Err(error),
-            };
-            match peer {
-                Ok(peer) => self.watch(&mut life, peer).await,
-                Err(error) => {
-                    self.opening = self.opening.after(error.reason);
-                    Some(error)
-                }
-            }
-        };
-        let Some(error) = stop.run_until_cancelled(served).await else {
-            life.stop().await;
-            return None;
-        };
-        let Some(error) = error else {
-            let life = Some(life);
-            return Some(Ended { error: None, life });
-        };
-        // A crashing child must not be started at the rate of calls: no retry for them.
-        self.link.set_down(&error, false);
-        life.fail_calls(error.reason, "its process ended").await;
-        let (error, life) = (Some(error), Some(life));
-        Some(Ended { error, life })
-    }
-
-    /// Serves until the child ends, with the reason, or nobody needs it any more.
-    async fn watch(&self, life: &mut Life, peer: Peer) -> Option<CallError> {
-        let peer = Arc::new(peer);
-        self.link.set_up(peer.clone());
-        let info = peer.info.clone();
-        self.events.tell(BackendEvent::Connected(info)).await;
-        let listening = self.listen(&peer);
-        tokio::pin!(listening);
-        let ended = async {
-            tokio::select! {
-                error = life.ended() => error,
-                () = &mut listening => life.ended().await,
-            }
-        };
-        tokio::select! {
-            error = ended => Some(error),
-            () = self.idle(&peer) => {
-                tracing::info!(backend = %self.params.name, "child stopped: nobody used it");
-                None
-            }
-        }
-    }
-
-    /// Resolves when a lazy child has not been called for so long that it may go. Calls find it
-    /// asleep then.
-    async fn idle(&self, peer: &Arc<Peer>) {
-        if !self.params.lazy {
-            return std::future::pending().await;
-        }
-        loop {
-            peer.conn.unused_for(self.params.idle_after).await;
-            self.link.set_asleep();
-            // Whoever found it awake a moment ago has begun by now.
-            sleep(FAREWELL).await;
-            if !peer.conn.is_used() {
-                return;
-            }
-            self.link.set_up(peer.clone());
-        }
-    }
-
-    /// Has a modern child tell its changes, for as long as it does.
-    async fn listen(&self, peer: &Arc<Peer>) {
-        if peer.dialect.era() != mcp_router_protocol::Era::Modern {
-            return;
-        }
-        let Some(params) = listen_params(&peer.info) else {
-            return;
-        };
-        let request = McpRequest::new(Method::Listen, params);
-        let answer: Result<Answer, CallError> = match peer.conn.subscribe(&peer.dialect, &request) {
-            Ok(ticket) => ticket.answer().await,
-            Err(error) => Err(error),
-        };
-        let refused = matches!(answer, Ok(Err(_)));
-        tracing::debug!(backend = %self.params.name, refused, "child tells no more changes");
-        if !refused {
-            // Whatever changed between this and a new connection is not known.
-            ItemKind::ALL.iter().for_each(|k| self.events.changed(*k));
-        }
-    }
-}
-
-/// A life that cannot go on. Its calls have failed; its process may not have ended.
-struct Ended {
-    /// Why; `None`: nobody needed it.
-    error: Option<CallError>,
-    life: Option<Life>,
-}
-
-async fn stopped(life: Option<Life>) {
-    if let Some(life) = life {
-        life.stop().await;
-    }
 }
 
 #[cfg(test)]

@@ -46,11 +46,17 @@ pub struct ChildParams {
     pub lazy: bool,
     /// How long a lazy child lives without a call.
     pub idle_after: Duration,
+    /// A process of its own for each client session, at most so many at once; `None`: one for all.
+    /// There is one for the router's own questions, and for clients without sessions, in any case.
+    pub processes_for_clients: Option<usize>,
     /// Who the router says it is.
     pub identity: Identity,
 }
 
 impl ChildParams {
+    /// Processes for single clients that are enough for most, for whoever wants them.
+    pub const MOST_PROCESSES: usize = 16;
+
     /// Parameters for `command` with every limit at its default.
     pub fn new(name: BackendName, command: impl Into<String>) -> Self {
         Self {
@@ -69,6 +75,7 @@ impl ChildParams {
             stderr_lines_per_second: 100,
             lazy: false,
             idle_after: Duration::from_secs(300),
+            processes_for_clients: None,
             identity: Identity::default(),
         }
     }

@@ -4,14 +4,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
-use mcp_router_protocol::{RawParams, code};
-use mcp_router_service::{Event, EventStream, McpResponse, Outcome, Reason, Sent};
+use mcp_router_protocol::{ItemKind, RawParams, code};
+use mcp_router_service::{BackendEvent, Event, EventStream, McpResponse, Outcome, Reason, Sent};
 use tower::ServiceExt;
 
 use super::*;
 use crate::client::BackoffParams;
 
+mod asks;
 mod life;
+mod own;
 
 /// Answers what it is asked; `$l` is the line, `$i` its id.
 const PRELUDE: &str = r#"
