@@ -4,8 +4,8 @@
 //! clients' patience for ever. One attempt has `attempt` from its start to its first message, and
 //! in a stream to its end, but never beyond the call's own [`Deadline`], which is a handle that
 //! others move. Progress is a sign of life: it grants another `attempt` and moves the deadline.
-//! Bytes, comments and log messages are none. While the backend waits for the client, the clock
-//! stands still, at most for [`CLIENT_WAIT`].
+//! Bytes, comments and log messages are none. From the moment at which the backend asks the client
+//! something until the client has answered, the clock stands still, at most for [`CLIENT_WAIT`].
 //!
 //! It stands inside everything that counts failures, and directly around the edge: dropping the
 //! edge's future or stream is what cancels the call at the backend.
@@ -23,6 +23,10 @@ use mcp_router_service::{
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::{Layer, Service};
+
+mod asked;
+
+use asked::Asked;
 
 /// Longest wait for the client in the middle of a call. A client has five minutes; whoever asks it
 /// gives up then, in good order, and this is for those that do not.
@@ -69,6 +73,7 @@ struct Timer {
 struct Timed {
     inner: Option<ResponseStream>,
     timer: Timer,
+    asked: Asked,
 }
 
 // === impl TimeoutLayer ===
@@ -149,6 +154,7 @@ where
                     McpResponse::Stream(ResponseStream::new(Timed {
                         inner: Some(stream),
                         timer,
+                        asked: Asked::default(),
                     }))
                 }
                 (answer, _) => answer,
@@ -173,11 +179,19 @@ impl Stream for Timed {
         let Some(inner) = this.inner.as_mut() else {
             return Poll::Ready(None);
         };
-        if let Poll::Ready(item) = Pin::new(inner).poll_next(cx) {
-            match &item {
+        if this.asked.poll(cx) {
+            this.timer.answered();
+        }
+        if let Poll::Ready(mut item) = Pin::new(inner).poll_next(cx) {
+            match &mut item {
                 // An answer that is there is never thrown away for being late.
                 Some(Ok(Event::Outcome(_))) => {}
                 Some(Ok(event)) => {
+                    if let Event::ServerRequest(request) = event {
+                        this.asked.add(request);
+                        // To be woken by the answer, however soon it comes.
+                        this.asked.poll(cx);
+                    }
                     this.timer.saw(event);
                     // A backend that always has one more event would never let the timer be
                     // asked: whatever it says, the hard cap holds.
@@ -231,18 +245,26 @@ impl Timer {
     }
 
     fn saw(&mut self, event: &Event) {
-        let waited = self.waiting.take().is_some();
         match event {
             Event::ServerRequest(_) => {
                 self.waiting = Some(self.deadline.pause(CLIENT_WAIT));
                 self.grant(CLIENT_WAIT);
             }
-            Event::Notification { method, .. } if *method == Method::Progress => {
+            // While it waits for the client, nothing that it says makes the wait shorter.
+            Event::Notification { method, .. }
+                if *method == Method::Progress && self.waiting.is_none() =>
+            {
                 self.deadline.extend(self.attempt);
                 self.grant(self.attempt);
             }
-            _ if waited => self.grant(self.attempt),
             Event::Notification { .. } | Event::Outcome(_) => {}
+        }
+    }
+
+    /// The client has answered everything: the backend has the time of an attempt again.
+    fn answered(&mut self) {
+        if self.waiting.take().is_some() {
+            self.grant(self.attempt);
         }
     }
 

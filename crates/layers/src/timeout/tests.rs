@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use mcp_router_protocol::RawJson;
 use mcp_router_service::{Class, Classify};
 use tokio::time::advance;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, task};
@@ -7,9 +8,7 @@ use tower::ServiceExt;
 use tower_test::mock;
 
 use super::*;
-use crate::testing::{
-    Backend, Feed, Mock, call, into_stream, next, notification, outcome, secs, stream,
-};
+use crate::testing::{Backend, Feed, Mock, call, into_stream, next, notification, secs, stream};
 
 type Call = task::Spawn<TimeoutFuture<<Mock as Service<McpRequest>>::Future>>;
 
@@ -153,40 +152,88 @@ async fn f5_progress_never_moves_the_hard_cap() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_clock_stands_still_while_the_client_is_asked() {
-    let (feed, mut events, _, _alive) = streaming(12).await;
-    let (reply, _answer) = tokio::sync::oneshot::channel();
-    feed.send(Ok(Event::ServerRequest(
-        mcp_router_service::ServerRequest {
-            method: Method::Elicit,
-            params: mcp_router_protocol::RawParams::default(),
-            reply,
-            origin: None,
-        },
-    )))
-    .unwrap();
-    assert!(next(&mut events).await.unwrap().is_ok());
-    advance(secs(200)).await;
-    feed.send(outcome()).unwrap();
-    assert!(matches!(
-        next(&mut events).await,
-        Some(Ok(Event::Outcome(_)))
-    ));
-}
+type Reply = Result<RawJson, mcp_router_protocol::ErrorObject>;
 
-#[tokio::test(start_paused = true)]
-async fn a_client_that_does_not_answer_is_not_held_against_the_backend() {
-    let (feed, mut events, _, _alive) = streaming(600).await;
-    let (reply, _answer) = tokio::sync::oneshot::channel();
+fn asking() -> (
+    Result<Event, CallError>,
+    tokio::sync::oneshot::Receiver<Reply>,
+) {
+    let (reply, answer) = tokio::sync::oneshot::channel();
     let request = mcp_router_service::ServerRequest {
         method: Method::Elicit,
         params: mcp_router_protocol::RawParams::default(),
         reply,
         origin: None,
     };
-    feed.send(Ok(Event::ServerRequest(request))).unwrap();
-    assert!(next(&mut events).await.unwrap().is_ok());
+    (Ok(Event::ServerRequest(request)), answer)
+}
+
+async fn asked(events: &mut ResponseStream) -> mcp_router_service::ServerRequest {
+    match next(events).await {
+        Some(Ok(Event::ServerRequest(request))) => request,
+        other => panic!("a request was expected, not {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clock_stands_still_while_the_client_is_asked() {
+    let (feed, mut events, deadline, _alive) = streaming(12).await;
+    let (request, answer) = asking();
+    feed.send(request).unwrap();
+    let asked = asked(&mut events).await;
+    // What else is said meanwhile changes nothing.
+    for method in [Method::Progress, Method::LogMessage] {
+        feed.send(notification(method)).unwrap();
+        assert!(next(&mut events).await.unwrap().is_ok());
+        advance(secs(100)).await;
+        assert_pending!(tokio_test::task::spawn(next(&mut events)).poll());
+    }
+    asked.reply.send(Ok(RawJson::from_static("{}"))).unwrap();
+    // From the answer on it has the time of an attempt again, and the call what was left of it.
+    let start = Instant::now();
+    let error = timeout_of(&mut events).await;
+    assert_eq!(start.elapsed().as_secs(), 10);
+    assert_eq!(error.detail.as_deref(), Some("after 10 s"));
+    assert!(answer.await.unwrap().is_ok());
+    assert!(deadline.remaining() > Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clock_goes_on_when_the_last_of_several_answers_is_there() {
+    let (feed, mut events, _, _alive) = streaming(600).await;
+    let ((first, one), (second, two)) = (asking(), asking());
+    feed.send(first).unwrap();
+    feed.send(second).unwrap();
+    let (first, second) = (asked(&mut events).await, asked(&mut events).await);
+    first.reply.send(Ok(RawJson::from_static("{}"))).unwrap();
+    assert_pending!(tokio_test::task::spawn(next(&mut events)).poll());
+    assert!(one.await.unwrap().is_ok());
+    advance(secs(200)).await;
+    assert_pending!(tokio_test::task::spawn(next(&mut events)).poll());
+    // Nobody can answer this one; and a backend that stops waiting is no wait either.
+    drop(second);
+    assert_pending!(tokio_test::task::spawn(next(&mut events)).poll());
+    assert!(two.await.is_err());
+    let (third, three) = asking();
+    feed.send(third).unwrap();
+    let third = asked(&mut events).await;
+    drop(three);
+    assert_pending!(tokio_test::task::spawn(next(&mut events)).poll());
+    assert!(
+        third.reply.is_closed(),
+        "the client need not answer any more"
+    );
+    let start = Instant::now();
+    timeout_of(&mut events).await;
+    assert_eq!(start.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_answer_is_not_held_against_the_backend() {
+    let (feed, mut events, _, _alive) = streaming(600).await;
+    let (request, _answer) = asking();
+    feed.send(request).unwrap();
+    let _asked = asked(&mut events).await;
     let error = timeout_of(&mut events).await;
     assert_eq!(error.detail.as_deref(), Some("waiting for the client"));
     assert_eq!(error.class(), Class::Neutral);

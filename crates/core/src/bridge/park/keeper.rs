@@ -84,8 +84,10 @@ impl Parked {
         self.open
             .drain(..)
             .for_each(|(_, request)| no_answer(request));
-        let until = Instant::now() + GRACE;
-        while self.end.is_none() && !stop.is_cancelled() {
+        // Even at the end of the router it is read once more: answers go by the stream.
+        let grace = if stop.is_cancelled() { Duration::ZERO } else { GRACE };
+        let until = Instant::now() + grace;
+        while self.end.is_none() {
             match timeout_at(until, self.stream.next()).await {
                 Ok(event) => self.hear(event),
                 Err(_) => return,
