@@ -23,6 +23,7 @@
 //! The binaries are brought up to date with `cargo build` once per test program, in the profile of
 //! that program. `MCP_ROUTER_BIN_DIR` names a folder with ready ones instead.
 
+mod balancer;
 mod binary;
 mod blackhole;
 mod children;
@@ -43,6 +44,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+pub use self::balancer::Balancer;
 pub use self::binary::{binary, fixture_program};
 pub use self::blackhole::Blackhole;
 pub use self::children::{ChildLog, until};

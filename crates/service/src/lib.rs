@@ -217,7 +217,7 @@ pub struct ServerRequest {
     pub reply: oneshot::Sender<Result<RawJson, ErrorObject>>,
     /// Where the answer can be brought by any replica of the router; `None` if only this process
     /// can, as with child processes.
-    pub origin: Option<Origin>,
+    pub origin: Option<Box<Origin>>,
 }
 
 impl ServerRequest {

@@ -68,11 +68,18 @@ struct Inner {
     id: SessionId,
     client: Arc<ClientProfile>,
     slots: Mutex<Slots>,
-    carried: Mutex<BTreeMap<Arc<str>, Arc<str>>>,
+    carried: Mutex<Carried>,
     closings: Mutex<Option<Vec<Closing>>>,
     suspended: AtomicBool,
     outbox: mpsc::Sender<Outbox>,
     log_level: watch::Sender<Option<RawJson>>,
+}
+
+/// Upstream sessions by key, and whether the client's id is made.
+#[derive(Default)]
+struct Carried {
+    sessions: BTreeMap<Arc<str>, Arc<str>>,
+    fixed: bool,
 }
 
 /// How many messages wait for a client that has no stream open, before further ones are refused.
@@ -126,22 +133,24 @@ impl Session {
     /// and the number of the endpoint in its backend. Whoever opens a conversation for this
     /// session goes on in that one instead, on whatever replica.
     pub fn carried(&self, key: &str) -> Option<Arc<str>> {
-        lock(&self.0.carried).get(key).cloned()
+        lock(&self.0.carried).sessions.get(key).cloned()
     }
 
-    /// Notes an upstream session to be carried. What is noted once `initialize` is answered stays
-    /// in this process: the id is made by then.
+    /// Notes an upstream session to be carried. Once the client's id is made it is too late, and
+    /// nothing is noted.
     pub fn set_carried(&self, key: impl Into<Arc<str>>, upstream: impl Into<Arc<str>>) {
-        lock(&self.0.carried).insert(key.into(), upstream.into());
+        let mut carried = lock(&self.0.carried);
+        if !carried.fixed {
+            carried.sessions.insert(key.into(), upstream.into());
+        }
     }
 
-    /// Everything that is carried, by key.
-    pub fn all_carried(&self) -> Vec<(Arc<str>, Arc<str>)> {
-        let carried = lock(&self.0.carried);
-        carried
-            .iter()
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect()
+    /// Everything that is carried, by key. From now on that stays as it is: the id is made of it.
+    pub fn fix_carried(&self) -> Vec<(Arc<str>, Arc<str>)> {
+        let mut carried = lock(&self.0.carried);
+        carried.fixed = true;
+        let all = carried.sessions.iter();
+        all.map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
     /// Registers how to close something that was opened for this session. A session that is
@@ -278,16 +287,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_carried_is_found_by_every_clone() {
+    async fn what_is_carried_is_fixed_once_the_id_is_made() {
         let (session, _outbox) = session();
         assert_eq!(session.carried("a#0"), None);
-        let clone = session.clone();
-        clone.set_carried("b#1", "two");
+        session.set_carried("b#1", "two");
         session.set_carried("a#0", "one");
         assert_eq!(session.carried("a#0").as_deref(), Some("one"));
-        let all: Vec<_> = session.all_carried();
+        let all = session.fix_carried();
         assert_eq!(all.len(), 2);
         assert_eq!(&*all[1].1, "two");
+        session.set_carried("a#0", "late");
+        assert_eq!(session.carried("a#0").as_deref(), Some("one"));
     }
 
     #[tokio::test]

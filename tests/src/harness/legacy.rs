@@ -66,6 +66,22 @@ impl LegacySession {
         session
     }
 
+    /// The same session at another address: of the same router started again, or of a replica.
+    #[must_use]
+    pub fn at(&self, addr: SocketAddr) -> Self {
+        let mut client = HttpClient::new(addr).with("mcp-session-id", &self.id);
+        let agreed = self.initialized["protocolVersion"].as_str();
+        if let Some(agreed) = agreed.filter(|agreed| *agreed >= "2025-06-18") {
+            client = client.with("mcp-protocol-version", agreed);
+        }
+        Self {
+            client,
+            id: self.id.clone(),
+            initialized: self.initialized.clone(),
+            next: AtomicU64::new(1_000_000),
+        }
+    }
+
     /// The value of `Mcp-Session-Id`.
     #[must_use]
     pub fn id(&self) -> &str {

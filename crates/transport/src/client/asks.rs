@@ -111,7 +111,7 @@ impl Asks {
             return None;
         };
         let (reply, answer) = oneshot::channel();
-        let origin = self.origin(&id);
+        let origin = self.origin(&id).map(Box::new);
         self.wait(id, &method, answer, permit);
         Some(ServerRequest {
             method,

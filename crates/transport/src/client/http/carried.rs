@@ -40,7 +40,7 @@ pub(super) async fn open(
     if edge.params.session != SessionMode::PerClient {
         return lanes::open(edge, catalogue, owner).await;
     }
-    let key = format!("{}#{}", edge.params.name, edge.params.number);
+    let key = edge.carry_key();
     // One that was lost is not to be tried again.
     let carried = client.carried(&key).filter(|_| first);
     let resume = |carried: Arc<str>| Session::resume(edge, like.url(), owner.clone(), &carried);

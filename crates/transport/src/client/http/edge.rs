@@ -86,6 +86,11 @@ impl Edge {
         }
     }
 
+    /// Under what a client's id carries its session here: the same on every replica.
+    pub(super) fn carry_key(&self) -> String {
+        format!("{}#{}", self.params.name, self.params.number)
+    }
+
     pub(super) fn next_id(&self) -> u64 {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }

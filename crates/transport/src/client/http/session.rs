@@ -348,11 +348,20 @@ impl Session {
         Ok(McpResponse::complete(described(info)))
     }
 
+    /// Whether the client goes on in it elsewhere.
+    fn outlives(&self, edge: &Edge) -> bool {
+        let Scope::Session(client) = &self.owner.scope else {
+            return false;
+        };
+        let carried = || client.carried(&edge.carry_key());
+        client.is_suspended() && carried().as_deref() == self.to_carry().as_deref()
+    }
+
     /// Tells the backend that the session is over. It need not care.
     pub(super) async fn close(&self, edge: &Arc<Edge>) {
         self.closed.cancel();
         let current = self.current.load_full();
-        if current.id.is_none() {
+        if current.id.is_none() || self.outlives(edge) {
             return;
         }
         let headers = current.headers();

@@ -45,6 +45,6 @@ pub(crate) fn put(peer: &Arc<Peer>, request: ServerRequest, pause: Option<Pause>
         origin,
         ..
     } = request;
-    let id = peer.asks().open(reply, origin.as_ref(), pause);
+    let id = peer.asks().open(reply, origin.as_deref(), pause);
     Some(Wire::message(request_parts(&id, &method, &params)))
 }

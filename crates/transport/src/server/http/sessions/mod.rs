@@ -136,6 +136,7 @@ impl Sessions {
         for (key, upstream) in content.carried {
             peer.session().set_carried(key, upstream);
         }
+        peer.session().fix_carried();
         let entry = self.entry(id.into(), peer, true, left);
         let table = self.table.pin();
         // Of several at once, one is the session.
@@ -167,7 +168,7 @@ impl Sessions {
         let content = Content {
             hello: peer.hello(),
             serial: peer.session().id().as_str().into(),
-            carried: peer.session().all_carried(),
+            carried: peer.session().fix_carried(),
             issued,
             expires: issued.saturating_add(self.life.as_secs()),
         };
