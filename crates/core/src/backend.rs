@@ -16,7 +16,7 @@ use mcp_router_service::{
 use tokio::sync::watch;
 use tower::{Layer, Service};
 
-use crate::listing::Listing;
+use crate::listing::{Listing, Sources};
 use crate::policy::Policy;
 use crate::status::State;
 use crate::subscriptions::Subscriptions;
@@ -189,6 +189,8 @@ impl fmt::Debug for Backend {
 pub(crate) struct Cell {
     pub(crate) meta: Meta,
     pub(crate) service: Option<McpService>,
+    /// Whom to ask past every layer.
+    pub(crate) sources: Option<Sources>,
     pub(crate) endpoints: Vec<Endpoint>,
     /// Told when a probe has changed its mind.
     pub(crate) probed: tokio::sync::Notify,
@@ -242,6 +244,10 @@ impl Cell {
         Self {
             meta: backend.meta.clone(),
             service: backend.service.clone(),
+            sources: backend
+                .service
+                .clone()
+                .map(|service| Sources::new(service, backend.sources.clone())),
             endpoints: backend.endpoints.clone(),
             probed: tokio::sync::Notify::new(),
             position,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_router_protocol::{BackendName, Mirror, RawJson};
+use mcp_router_protocol::{BackendName, LogLevel, Mirror, RawJson};
 
 use crate::{Deadline, ParamHeaders, Repeat, Session, Trail};
 
@@ -67,7 +67,7 @@ pub struct RequestContext {
     pub wants_progress: bool,
     /// Lowest log level the client wants in this call, as MCP names it; `None`: no log messages
     /// wanted by a modern client, the session's level for a legacy one.
-    pub log_level: Option<Arc<str>>,
+    pub log_level: Option<LogLevel>,
     /// Set in later rounds of a call that needed input.
     pub pin: Option<Pin>,
     /// Whether and where the call may be made again when it fails.

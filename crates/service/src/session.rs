@@ -3,12 +3,12 @@
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
-use mcp_router_protocol::{Method, RawJson, RawParams};
-use tokio::sync::{mpsc, watch};
+use mcp_router_protocol::{LogLevel, Method, RawParams};
+use tokio::sync::mpsc;
 
 use crate::{ClientProfile, ServerRequest};
 
@@ -72,7 +72,8 @@ struct Inner {
     closings: Mutex<Option<Vec<Closing>>>,
     suspended: AtomicBool,
     outbox: mpsc::Sender<Outbox>,
-    log_level: watch::Sender<Option<RawJson>>,
+    /// Zero: none; otherwise one more than the place of the level.
+    log_level: AtomicU8,
 }
 
 /// Upstream sessions by key, and whether the client's id is made.
@@ -97,7 +98,7 @@ impl Session {
             closings: Mutex::new(Some(Vec::new())),
             suspended: AtomicBool::new(false),
             outbox,
-            log_level: watch::Sender::new(None),
+            log_level: AtomicU8::new(0),
         }));
         (session, receiver)
     }
@@ -208,14 +209,15 @@ impl Session {
         })
     }
 
-    /// The level that `logging/setLevel` set last, as JSON text.
-    pub fn log_level(&self) -> Option<RawJson> {
-        self.0.log_level.borrow().clone()
+    /// The level that `logging/setLevel` set last.
+    pub fn log_level(&self) -> Option<LogLevel> {
+        let place = self.0.log_level.load(Ordering::Relaxed).checked_sub(1)?;
+        LogLevel::at(place)
     }
 
     /// Keeps the level that the client asked for.
-    pub fn set_log_level(&self, level: RawJson) {
-        self.0.log_level.send_replace(Some(level));
+    pub fn set_log_level(&self, level: LogLevel) {
+        self.0.log_level.store(level as u8 + 1, Ordering::Relaxed);
     }
 }
 

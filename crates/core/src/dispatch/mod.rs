@@ -6,6 +6,7 @@ mod failover;
 mod headers;
 mod info;
 mod internal;
+mod level;
 mod list;
 mod listen;
 pub(crate) mod manage;
@@ -36,6 +37,9 @@ pub(crate) async fn dispatch(hub: Arc<Hub>, request: McpRequest) -> Result<McpRe
         Method::Complete => complete::complete(&hub, request).await,
         Method::Discover => Ok(McpResponse::complete(hub.snapshot.load().discover.clone())),
         Method::Listen => Ok(listen::listen(&hub, &request).await),
+        Method::SetLevel if request.context.session.is_some() => {
+            Ok(level::set(&hub, &request).await)
+        }
         Method::ResourcesSubscribe if let Some(session) = &request.context.session => {
             Ok(subscribe::subscribe(&hub, session, &request).await)
         }

@@ -11,7 +11,7 @@ use mcp_router_protocol::jsonrpc::{notification_parts, request_parts};
 use mcp_router_protocol::params::meta;
 use mcp_router_protocol::result::{ResultType, result_type};
 use mcp_router_protocol::{
-    Era, ErrorObject, Method, RawJson, RawParams, RequestId, Revision, code,
+    Era, ErrorObject, LogLevel, Method, RawJson, RawParams, RequestId, Revision, code,
 };
 use mcp_router_service::{CallError, McpRequest, Outcome, Reason, RequestContext, Sent};
 
@@ -115,12 +115,16 @@ impl Dialect {
             _ => &none,
         };
         let info = client.info.as_ref().unwrap_or(&self.identity);
-        let level = context.log_level.as_ref().map(|l| RawJson::of(&**l));
+        // A legacy client's level is its session's; one that named none leaves it to the server.
+        let session = context.session.as_ref();
+        let session = session.map(|s| s.log_level().unwrap_or(LogLevel::Info));
+        let level = context.log_level.or(session);
+        let level = level.map(|level| format!("\"{level}\""));
         let changes: [(&str, Option<&[u8]>); 6] = [
             (meta::PROTOCOL_VERSION, Some(version.as_bytes())),
             (meta::CLIENT_CAPABILITIES, Some(capabilities.bytes())),
             (meta::CLIENT_INFO, Some(info.bytes())),
-            (meta::LOG_LEVEL, level.as_ref().map(|l| &l.bytes()[..])),
+            (meta::LOG_LEVEL, level.as_ref().map(|l| l.as_bytes())),
             (meta::PROGRESS_TOKEN, token),
             (meta::SUBSCRIPTION_ID, None),
         ];

@@ -23,6 +23,7 @@ mod events;
 mod handshake;
 pub mod http;
 mod info;
+mod level;
 mod link;
 mod mux;
 mod owner;

@@ -22,6 +22,7 @@ use crate::client::able;
 use crate::client::asks::Asks;
 use crate::client::dialect::Answer;
 use crate::client::events::Events;
+use crate::client::level::Level;
 
 pub(crate) use acks::Acks;
 pub(crate) use ticket::{Arrival, Ticket};
@@ -38,6 +39,8 @@ pub(crate) struct Mux {
     events: Events,
     scope: Scope,
     acks: Acks,
+    /// The log level that the backend was told here.
+    level: Level,
     turns: Turns,
     dropped: AtomicU64,
 }
@@ -105,6 +108,7 @@ impl Mux {
             events,
             scope,
             acks: Acks::default(),
+            level: Level::default(),
             turns: Turns::new(),
             dropped: AtomicU64::new(0),
         }
@@ -154,6 +158,11 @@ impl Mux {
     /// Whether anything but answers can come for calls here.
     pub(crate) fn needs_events(&self, request: &McpRequest) -> bool {
         request.context.wants_progress || able::can_be_asked(&request.context.client)
+    }
+
+    /// The log level that the backend was told here.
+    pub(crate) const fn level(&self) -> &Level {
+        &self.level
     }
 
     /// Acknowledgements of listen streams.

@@ -128,6 +128,7 @@ impl Mock {
                 }
                 Ok(complete("{}"))
             }
+            Method::SetLevel => Ok(complete("{}")),
             Method::ToolsList => Ok(complete(r#"{"tools":[],"ttlMs":7,"cacheScope":"public"}"#)),
             Method::Listen => Ok(self.listen()),
             Method::ResourcesRead => {

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use mcp_router_observe::dropped::{self, Reason as Dropped};
-use mcp_router_protocol::{Era, ItemKind, Method, RawParams};
+use mcp_router_protocol::{Era, ItemKind, Method, RawJson, RawParams};
 use mcp_router_service::{
-    BackendInfo, CallError, HoldGuard, McpRequest, McpResponse, Outcome, Reason, Scope, Sent,
+    BackendInfo, CallError, HoldGuard, McpRequest, McpResponse, Outcome, Reason, RequestContext,
+    Scope, Sent,
 };
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -18,6 +19,7 @@ use crate::client::dialect::{Answer, Asked, Dialect};
 use crate::client::events::Events;
 use crate::client::handshake;
 use crate::client::info::described;
+use crate::client::level::{self, Level};
 use crate::client::mux::{Mux, SentMark, Ticket};
 use crate::client::rope::Rope;
 use crate::client::subscribe::Subscribed;
@@ -59,6 +61,8 @@ pub(super) struct Peer {
     pub(super) conn: Arc<Conn>,
     pub(super) dialect: Dialect,
     pub(super) info: BackendInfo,
+    /// Whether it is of the legacy era and logs: then it has to be told a level.
+    pub(super) logs: bool,
 }
 
 impl Conn {
@@ -222,6 +226,14 @@ impl Peer {
         if legacy && request.method == Method::Discover {
             return self.describe().await;
         }
+        if request.method == Method::SetLevel {
+            // Told to legacy children before, and to modern ones in each request.
+            return Ok(McpResponse::complete(RawJson::from_static("{}")));
+        }
+        self.pass_on(request).await
+    }
+
+    async fn pass_on(&self, request: McpRequest) -> Result<McpResponse, CallError> {
         // Lists are the router's own questions: clients get theirs from the catalogue.
         let own = ItemKind::of_list_method(&request.method).is_some();
         let in_use = (!own).then(|| self.conn.use_it());
@@ -230,6 +242,15 @@ impl Peer {
         ticket.keep(turn);
         let answer = ticket.response(self.dialect.clone(), Asked::of(&request));
         Ok(answer.await?.hold(in_use))
+    }
+
+    /// Sees to it that a legacy child logs what a call needs.
+    pub(super) async fn keep_level(&self, level: &Level, context: &RequestContext) {
+        if self.logs {
+            let (told, own) = (self.conn.mux.level(), self.conn.mux.is_of_one());
+            let tell = |request| self.pass_on(request);
+            level::keep(level, told, own, context, tell).await;
+        }
     }
 
     /// Whether the child answers at all; any answer will do.

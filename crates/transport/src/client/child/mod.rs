@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 pub use params::ChildParams;
 
 use crate::client::events::Events;
+use crate::client::level::Level;
 use crate::client::link::{Link, Standing};
 use crate::client::owner::Owner;
 use crate::client::probe::found;
@@ -62,11 +63,13 @@ pub fn child(params: ChildParams) -> Connected {
     // Whoever drops the service's last clone ends the process.
     let alive = Arc::new(stop.clone().drop_guard());
     let ended = own.clone();
+    // What all clients together want to hear, through all lives of the child.
+    let level: Arc<Level> = Arc::default();
     let service = tower::service_fn(move |request: McpRequest| {
         let (link, own) = (link.clone(), own.clone());
-        let (name, alive) = (name.clone(), alive.clone());
+        let (name, alive, level) = (name.clone(), alive.clone(), level.clone());
         async move {
-            let answer = call(&link, own.as_deref(), request).await;
+            let answer = call(&link, own.as_deref(), &level, request).await;
             drop(alive);
             answer.map_err(|e| e.on(&name))
         }
@@ -92,6 +95,7 @@ pub fn child(params: ChildParams) -> Connected {
 async fn call(
     link: &Arc<Link<Peer>>,
     own: Option<&Own>,
+    level: &Level,
     request: McpRequest,
 ) -> Result<McpResponse, CallError> {
     match request.method {
@@ -105,10 +109,17 @@ async fn call(
         _ => {}
     }
     if let (Some(own), Some(session)) = (own, &request.context.session) {
+        if request.method == Method::SetLevel {
+            // Worth no process. One that is there hears of it with the next call.
+            return Ok(McpResponse::complete(able::nothing()));
+        }
         let peer = own.link(session)?.peer().await?;
+        peer.keep_level(level, &request.context).await;
         return peer.call(request).await;
     }
-    link.peer().await?.call(request).await
+    let peer = link.peer().await?;
+    peer.keep_level(level, &request.context).await;
+    peer.call(request).await
 }
 
 /// Asks a child over its pipe. One that is being started, or sleeps, is left alone.

@@ -67,6 +67,7 @@ impl Conn {
         let answer = answer.await?;
         match handshake::read_discover(&answer, TRANSPORT) {
             Probed::Modern(info) => Ok(Some(Peer {
+                logs: false,
                 conn: self.clone(),
                 dialect: Dialect::new(Revision::NEWEST_MODERN, identity),
                 info,
@@ -91,6 +92,7 @@ impl Conn {
         self.mux.asks().speak(revision, None);
         self.tell(handshake::initialized())?;
         Ok(Peer {
+            logs: info.can("logging"),
             conn: self.clone(),
             dialect: Dialect::new(revision, identity),
             info,

@@ -18,6 +18,7 @@ use super::refusal::refusal;
 use super::wire::{Reply, Wire};
 use super::{HttpBackendParams, url};
 use crate::client::events::Events;
+use crate::client::level::Level;
 use crate::client::link::Link;
 use crate::client::rope::Rope;
 
@@ -42,6 +43,8 @@ pub(super) struct Edge {
     pub(super) identity: RawJson,
     /// Upstream sessions that belong to clients.
     pub(super) lanes: Lanes,
+    /// The log level that all want together of conversations they share.
+    pub(super) level: Level,
     ids: AtomicU64,
     side: Arc<Semaphore>,
 }
@@ -80,6 +83,7 @@ impl Edge {
             events,
             identity: params.identity.json(),
             lanes: Lanes::new(&params.name),
+            level: Level::default(),
             ids: AtomicU64::new(1),
             side: Arc::new(Semaphore::new(SIDE)),
             params,

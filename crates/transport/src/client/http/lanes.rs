@@ -132,6 +132,24 @@ impl Lanes {
             .await
     }
 
+    /// The conversation for `request`, if it is there already.
+    pub(super) fn existing(
+        edge: &Arc<Edge>,
+        catalogue: &Lane,
+        request: &McpRequest,
+    ) -> Option<Lane> {
+        let own = |session: &Session| {
+            let place = session.slot(&edge.lanes.key, Place::default);
+            place.get().map(|lane| Lane::clone(&lane))
+        };
+        match (edge.params.session, &request.context.session) {
+            (SessionMode::Shared, _) => Some(catalogue.clone()),
+            (SessionMode::PerClient, Some(session)) => own(session),
+            _ if !catalogue.stateful() => Some(catalogue.clone()),
+            (_, session) => own(session.as_ref()?),
+        }
+    }
+
     /// A client's own conversation.
     ///
     /// # Errors

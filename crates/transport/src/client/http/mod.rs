@@ -7,6 +7,7 @@
 //! | `modern`, `session`, `channel` | calls in each of the three ways |
 //! | `lane`, `lanes`, `pool` | the conversations with a legacy backend, and which one a call belongs to |
 //! | `carried` | conversations that go on elsewhere |
+//! | `level` | what conversations are told of log levels |
 //! | `exchange` | one streamable call, request to answer |
 //! | `probe` | whether the backend is well, asked apart from calls |
 //! | `renew` | connections do not outlive what their name stands for |
@@ -23,6 +24,7 @@ mod edge;
 mod exchange;
 mod lane;
 mod lanes;
+mod level;
 mod messages;
 mod modern;
 mod negotiate;
@@ -92,6 +94,7 @@ async fn call(edge: &Arc<Edge>, request: McpRequest) -> Result<McpResponse, Call
         Method::Listen => return subscribe::listen(edge, &peer, request).await,
         Method::Attach => return carried::attach(edge, &peer, &request).await,
         Method::Answer => return carried::answer(edge, &peer, &request).await,
+        Method::SetLevel => return level::set(edge, &peer, &request).await,
         _ => {}
     }
     let Some(shared) = &peer.lane else {
@@ -104,6 +107,7 @@ async fn call(edge: &Arc<Edge>, request: McpRequest) -> Result<McpResponse, Call
         return shared.describe(edge, &peer.info).await;
     }
     let lane = lanes::Lanes::find(edge, shared, &request).await?;
+    level::keep(edge, &peer, &lane, &request.context).await;
     lane.call(edge, request).await
 }
 

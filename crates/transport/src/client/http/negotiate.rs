@@ -30,6 +30,8 @@ const REDIRECTS: usize = 3;
 pub(super) struct Peer {
     pub(super) url: Uri,
     pub(super) info: BackendInfo,
+    /// Whether it is of the legacy era and logs: then it has to be told a level.
+    pub(super) logs: bool,
     pub(super) dialect: Dialect,
     /// The router's own conversation. Modern backends have none.
     pub(super) lane: Option<Lane>,
@@ -230,6 +232,7 @@ async fn probe(edge: &Arc<Edge>, url: &Uri) -> Result<Probed, Failed> {
 
 fn modern_peer(edge: &Arc<Edge>, url: &Uri, info: BackendInfo) -> Peer {
     Peer {
+        logs: false,
         url: url.clone(),
         info,
         dialect: Dialect::new(Revision::NEWEST_MODERN, edge.identity.clone()),
@@ -252,6 +255,7 @@ async fn open_sse(edge: &Arc<Edge>, url: &Uri) -> Result<Peer, Failed> {
 
 fn legacy_peer(edge: &Arc<Edge>, url: &Uri, info: BackendInfo, lane: Lane) -> Peer {
     Peer {
+        logs: info.can("logging"),
         url: url.clone(),
         info,
         // The lane knows its own revision; calls go through it.

@@ -280,6 +280,7 @@ impl Session {
         let asks = self.mux.asks();
         asks.speak(next.dialect.revision, next.home(edge));
         self.current.store(Arc::new(next));
+        self.mux.level().reset();
         self.renewed.notify_waiters();
         self.gap();
         // A server that forgot its sessions may have forgotten more.

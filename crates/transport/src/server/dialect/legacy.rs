@@ -13,7 +13,7 @@ use tower::ServiceExt;
 
 use super::mention::{CACHE_SCOPE, RESULT_TYPE, TTL_MS};
 use super::modern::is_modern_only;
-use super::{Wire, is_level, no_method};
+use super::{Wire, level, no_method};
 use crate::server::peer::Hello;
 
 /// Most that a session keeps of what its client said about itself.
@@ -49,7 +49,7 @@ pub(crate) fn hello(params: &RawParams) -> Result<Hello, ErrorObject> {
     Ok(Hello { revision, client })
 }
 
-/// Answers what needs no backend; `None` for everything else.
+/// Answers what needs no backend; `None` for everything that is the router's.
 pub(crate) fn local(
     session: &Session,
     method: &Method,
@@ -58,18 +58,13 @@ pub(crate) fn local(
     match method {
         Method::Ping => Some(Ok(RawJson::from_static("{}"))),
         Method::SetLevel => {
-            let level = params.get("level");
-            let text = level.as_ref().and_then(|l| l.read_owned::<String>().ok());
-            Some(match (level, text) {
-                (Some(level), Some(text)) if is_level(&text) => {
-                    session.set_log_level(own(level));
-                    Ok(RawJson::from_static("{}"))
-                }
-                _ => {
-                    let text = "params.level is no log level";
-                    Err(ErrorObject::new(code::INVALID_PARAMS, text))
-                }
-            })
+            let Some(level) = level::read(params) else {
+                let text = "params.level is no log level";
+                return Some(Err(ErrorObject::new(code::INVALID_PARAMS, text)));
+            };
+            session.set_log_level(level);
+            // The router tells backends.
+            None
         }
         modern if is_modern_only(modern) => Some(Err(no_method(modern))),
         notification if notification.is_notification() => Some(Err(no_method(notification))),

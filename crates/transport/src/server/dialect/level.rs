@@ -1,28 +1,11 @@
 //! Log levels: which messages a client wants to see.
 
 use mcp_router_observe::dropped::Reason as Dropped;
-use mcp_router_protocol::{RawJson, RawParams};
+use mcp_router_protocol::{LogLevel, RawParams};
 
-/// From chatty to dire, as MCP orders them (RFC 5424).
-const LEVELS: [&str; 8] = [
-    "debug",
-    "info",
-    "notice",
-    "warning",
-    "error",
-    "critical",
-    "alert",
-    "emergency",
-];
-
-/// Whether `text` is a level of MCP's.
-pub(crate) fn is_level(text: &str) -> bool {
-    rank(text).is_some()
-}
-
-fn rank(text: &str) -> Option<usize> {
-    LEVELS.iter().position(|l| *l == text)
-}
+/// What a legacy client gets that named no level, which leaves it to the server: others may have
+/// made a backend chatty that many share.
+const UNSAID: LogLevel = LogLevel::Info;
 
 /// The lowest level a call's client wants.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,14 +13,14 @@ pub(crate) enum Floor {
     /// No log messages: a modern request that named no level (R28).
     Silent,
     /// This level and above.
-    From(usize),
-    /// Whatever the session's level is at the time; everything until the client sets one.
+    From(LogLevel),
+    /// Whatever the session's level is at the time.
     Session,
 }
 
 impl Floor {
-    pub(crate) fn modern(level: Option<&str>) -> Self {
-        level.and_then(rank).map_or(Self::Silent, Self::From)
+    pub(crate) fn modern(level: Option<LogLevel>) -> Self {
+        level.map_or(Self::Silent, Self::From)
     }
 
     /// Why a message that [does not pass](Self::lets) is dropped.
@@ -50,19 +33,21 @@ impl Floor {
 
     /// Whether a `notifications/message` with these parameters passes. `session` is the level
     /// that the session set.
-    pub(crate) fn lets(self, params: &RawParams, session: Option<&RawJson>) -> bool {
+    pub(crate) fn lets(self, params: &RawParams, session: Option<LogLevel>) -> bool {
         let floor = match self {
             Self::Silent => return false,
             Self::From(floor) => floor,
-            Self::Session => {
-                let level: Option<String> = session.and_then(|l| l.read_owned().ok());
-                level.as_deref().and_then(rank).unwrap_or(0)
-            }
+            Self::Session => session.unwrap_or(UNSAID),
         };
-        let level: Option<String> = params.get("level").and_then(|l| l.read_owned().ok());
         // A level we do not know is the sender's invention: shown rather than lost.
-        level.as_deref().and_then(rank).is_none_or(|l| l >= floor)
+        read(params).is_none_or(|level| level >= floor)
     }
+}
+
+/// The `level` in parameters.
+pub(crate) fn read(params: &RawParams) -> Option<LogLevel> {
+    let level: String = params.get("level")?.read_owned().ok()?;
+    level.parse().ok()
 }
 
 #[cfg(test)]
@@ -71,16 +56,18 @@ mod tests {
 
     #[test]
     fn r28_messages_below_the_floor_and_without_a_floor_stay_behind() {
-        let warning = RawParams::of(&serde_json::json!({ "level": "warning", "data": 1 }));
-        let error = RawJson::from_static("\"error\"");
-        for (floor, session, passes) in [
-            (Floor::modern(None), None, false),
-            (Floor::modern(Some("debug")), None, true),
-            (Floor::modern(Some("error")), None, false),
-            (Floor::Session, None, true),
-            (Floor::Session, Some(&error), false),
+        let says = |level: &str| RawParams::of(&serde_json::json!({ "level": level, "data": 1 }));
+        for (floor, session, level, passes) in [
+            (Floor::modern(None), None, "warning", false),
+            (Floor::modern(Some(LogLevel::Debug)), None, "warning", true),
+            (Floor::modern(Some(LogLevel::Error)), None, "warning", false),
+            (Floor::Session, None, "warning", true),
+            (Floor::Session, None, "debug", false),
+            (Floor::Session, Some(LogLevel::Debug), "debug", true),
+            (Floor::Session, Some(LogLevel::Error), "warning", false),
+            (Floor::Session, Some(LogLevel::Error), "dire", true),
         ] {
-            assert_eq!(floor.lets(&warning, session), passes, "{floor:?}");
+            assert_eq!(floor.lets(&says(level), session), passes, "{floor:?}");
         }
     }
 }

@@ -20,7 +20,7 @@ use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, RequestId, co
 use mcp_router_service::{CallError, Deadline, Event, McpRequest, Outcome, ServerRequest};
 
 use super::peer::Peer;
-pub(crate) use level::{Floor, is_level};
+pub(crate) use level::Floor;
 
 /// One message to the client, as slices to be written one after the other.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Exchange {
     /// `request` as the router gets it, `id` as the client gave it.
     pub(crate) fn new(id: RequestId, request: &McpRequest, voice: Voice, ask: Duration) -> Self {
         let floor = match &voice {
-            Voice::Modern => Floor::modern(request.context.log_level.as_deref()),
+            Voice::Modern => Floor::modern(request.context.log_level),
             Voice::Legacy(_) => Floor::Session,
         };
         Self {
@@ -183,7 +183,7 @@ impl Exchange {
                     Voice::Legacy(peer) => peer.session().log_level(),
                     Voice::Modern => None,
                 };
-                if !self.floor.lets(&params, session.as_ref()) {
+                if !self.floor.lets(&params, session) {
                     dropped::count(self.floor.reason());
                     return None;
                 }

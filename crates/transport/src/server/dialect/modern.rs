@@ -10,12 +10,13 @@ use bytes::Bytes;
 use mcp_router_protocol::params::meta;
 use mcp_router_protocol::result::to_modern;
 use mcp_router_protocol::{
-    ErrorObject, Method, RawJson, RawParams, RequestId, Revision, code, header, json, jsonrpc,
+    ErrorObject, LogLevel, Method, RawJson, RawParams, RequestId, Revision, code, header, json,
+    jsonrpc,
 };
 use mcp_router_service::{ClientProfile, McpRequest, Outcome, Principal, RequestContext};
 
 use super::mention::{CACHE_SCOPE, RESULT_TYPE, TTL_MS};
-use super::{Wire, is_level, no_method, progress_token};
+use super::{Wire, no_method, progress_token};
 
 /// A header that repeats something of the body.
 #[derive(Clone, Copy, Debug)]
@@ -122,12 +123,13 @@ impl Own {
         Ok((version, capabilities))
     }
 
-    fn log_level(&self) -> Result<Option<Arc<str>>, ErrorObject> {
+    fn log_level(&self) -> Result<Option<LogLevel>, ErrorObject> {
         let Some(level) = &self.log_level else {
             return Ok(None);
         };
-        let level = level.read_owned::<String>().ok().filter(|l| is_level(l));
-        level.map(|l| Some(l.into())).ok_or_else(|| {
+        let level = level.read_owned::<String>().ok();
+        let level = level.and_then(|level| level.parse().ok());
+        level.map(Some).ok_or_else(|| {
             let text = format!("_meta[\"{}\"] is no log level", meta::LOG_LEVEL);
             ErrorObject::new(code::INVALID_PARAMS, text)
         })

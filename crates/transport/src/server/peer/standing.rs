@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures::Stream;
 use mcp_router_observe::dropped::{self, Reason as Dropped};
-use mcp_router_protocol::Method;
+use mcp_router_protocol::{Method, RawParams};
 use mcp_router_service::{Event, Outbox, ResponseStream};
 use tokio::sync::mpsc;
 
@@ -88,8 +88,8 @@ impl Inner {
             };
             match std::task::ready!(Pin::new(news).poll_next(cx)) {
                 Some(Ok(Event::Notification { method, params })) => {
-                    if method != Method::SubscriptionsAcknowledged {
-                        return Poll::Ready(Some(Wire::notification(&method, &params)));
+                    if let Some(wire) = told(peer, &method, &params) {
+                        return Poll::Ready(Some(wire));
                     }
                 }
                 Some(Ok(Event::ServerRequest(request))) => request.refuse(),
@@ -102,16 +102,21 @@ impl Inner {
 fn from_outbox(peer: &Arc<Peer>, message: Outbox) -> Option<Wire> {
     match message {
         Outbox::Request(request) => ask::put(peer, request, None),
-        Outbox::Notification { method, params } => {
-            let level = peer.session.log_level();
-            let wanted =
-                method != Method::LogMessage || Floor::Session.lets(&params, level.as_ref());
-            if !wanted {
-                dropped::count(Dropped::LogBelowLevel);
-            }
-            wanted.then(|| Wire::notification(&method, &params))
-        }
+        Outbox::Notification { method, params } => told(peer, &method, &params),
     }
+}
+
+/// A notification as the client gets it; `None` if it must not.
+fn told(peer: &Peer, method: &Method, params: &RawParams) -> Option<Wire> {
+    if *method == Method::SubscriptionsAcknowledged {
+        return None; // it did not ask
+    }
+    let level = peer.session.log_level();
+    if *method == Method::LogMessage && !Floor::Session.lets(params, level) {
+        dropped::count(Dropped::LogBelowLevel);
+        return None;
+    }
+    Some(Wire::notification(method, params))
 }
 
 /// One stream of the session. It ends when the router drains or the session is closed.
