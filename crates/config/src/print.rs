@@ -100,6 +100,12 @@ fn limits(limits: &Limits) -> Value {
         ("max_in_flight_per_child", limits.max_in_flight_per_child),
         ("max_client_processes", limits.max_client_processes),
         ("max_queue_per_backend", limits.max_queue_per_backend),
+        ("max_parked_calls", limits.max_parked_calls),
+        (
+            "max_parked_calls_per_principal",
+            limits.max_parked_calls_per_principal,
+        ),
+        ("parked_call_seconds", limits.parked_call_seconds),
         ("max_streams", limits.max_streams),
         ("max_streams_per_session", limits.max_streams_per_session),
         ("max_sessions", limits.max_sessions),

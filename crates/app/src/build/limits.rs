@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use mcp_router_config::Config;
+use mcp_router_core::Parking;
 use mcp_router_service::seal::KeyError;
 use mcp_router_transport::server::{HttpParams, Page, Seals, ServeParams, StdioParams};
 
@@ -43,6 +44,21 @@ pub(crate) fn http_params(config: &Config, pages: Vec<Page>) -> Result<HttpParam
     set(&mut limits.headers, from.max_headers);
     set(&mut limits.buffered, super::memory::share());
     Ok(params)
+}
+
+/// Bounds for calls that wait for their clients.
+pub(super) fn parking(config: &Config) -> Parking {
+    let limits = &config.server.limits;
+    let mut parking = Parking::default();
+    set(&mut parking.calls, limits.max_parked_calls);
+    set(
+        &mut parking.calls_per_principal,
+        limits.max_parked_calls_per_principal,
+    );
+    if let Some(seconds) = limits.parked_call_seconds {
+        parking.life = Duration::from_secs(seconds as u64);
+    }
+    parking
 }
 
 /// Parameters of the accept loop.

@@ -105,7 +105,8 @@ impl Plan {
             .cache_ttl(self.config.routing.cache_ttl)
             .startup_wait(self.config.routing.startup_wait.unwrap_or(self.wait))
             .cursor_sealer(Sealer::new(&keys, Purpose::Cursor)?)
-            .state_sealer(Sealer::new(&keys, Purpose::State)?);
+            .state_sealer(Sealer::new(&keys, Purpose::State)?)
+            .parking(limits::parking(&self.config));
         let limits = &self.config.server.limits;
         if let Some(size) = limits.page_size {
             builder = builder.page_size(size);

@@ -16,6 +16,12 @@ pub struct Limits {
     pub max_client_processes: Option<usize>,
     /// Calls waiting for one backend.
     pub max_queue_per_backend: Option<usize>,
+    /// Calls that wait for what their client brings in its next request.
+    pub max_parked_calls: Option<usize>,
+    /// Of these, calls of one authenticated principal.
+    pub max_parked_calls_per_principal: Option<usize>,
+    /// How long one waits, in seconds.
+    pub parked_call_seconds: Option<usize>,
     /// Open event streams to clients.
     pub max_streams: Option<usize>,
     /// Open event streams of one session.

@@ -59,6 +59,15 @@ pub(crate) struct RawLimits {
     /// Calls waiting for one backend.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub(crate) max_queue_per_backend: Option<usize>,
+    /// Calls that wait for what their client brings in its next request.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) max_parked_calls: Option<usize>,
+    /// Of these, calls of one authenticated principal.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) max_parked_calls_per_principal: Option<usize>,
+    /// How long such a call waits before it is cancelled.
+    #[schemars(range(min = 1, max = 300))]
+    pub(crate) parked_call_seconds: Option<usize>,
     /// Open event streams to clients.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) max_streams: Option<usize>,
