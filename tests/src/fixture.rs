@@ -44,6 +44,7 @@ mod methods;
 mod news;
 mod state;
 mod stdio;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -53,6 +53,7 @@ pub struct RouterBuilder {
     backends: Vec<Backend>,
     cursors: Option<Sealer>,
     states: Option<Sealer>,
+    tasks: Option<Sealer>,
     parking: Parking,
 }
 
@@ -76,6 +77,7 @@ impl Default for RouterBuilder {
             backends: Vec::new(),
             cursors: None,
             states: None,
+            tasks: None,
             parking: Parking::default(),
         }
     }
@@ -166,6 +168,14 @@ impl RouterBuilder {
         self
     }
 
+    /// What seals the ids of tasks. Routers that share the key understand each other's ids. Default:
+    /// a key of this router alone.
+    #[must_use]
+    pub fn task_sealer(mut self, sealer: Sealer) -> Self {
+        self.tasks = Some(sealer);
+        self
+    }
+
     /// What seals the state of calls that clients make in rounds. Routers that share the key
     /// understand each other's, unless the call waits in one of them. Default: a key of this router
     /// alone.
@@ -204,14 +214,13 @@ impl RouterBuilder {
         for backend in &self.backends {
             check(backend, &names)?;
         }
-        let cursors = match self.cursors {
-            Some(sealer) => sealer,
-            None => Sealer::new::<[u8; 32]>(&[], Purpose::Cursor)?,
+        let sealer = |given: Option<Sealer>, purpose| match given {
+            Some(sealer) => Ok(sealer),
+            None => Sealer::new::<[u8; 32]>(&[], purpose),
         };
-        let states = match self.states {
-            Some(sealer) => sealer,
-            None => Sealer::new::<[u8; 32]>(&[], Purpose::State)?,
-        };
+        let cursors = sealer(self.cursors, Purpose::Cursor)?;
+        let states = sealer(self.states, Purpose::State)?;
+        let tasks = sealer(self.tasks, Purpose::Task)?;
         let bridge = Bridge::new(states, self.parking);
         let mut cells = Vec::new();
         let mut closings = Vec::new();
@@ -233,7 +242,14 @@ impl RouterBuilder {
             }));
             cells.push(cell);
         }
-        let hub = Arc::new(Hub::new(self.settings, cells, cursors, bridge, closings));
+        let hub = Arc::new(Hub::new(
+            self.settings,
+            cells,
+            cursors,
+            tasks,
+            bridge,
+            closings,
+        ));
         for (cell, sources, events) in feeds {
             let keeper = Keeper::new(cell.clone(), sources.clone(), hub.settings.namespaces);
             let stop = hub.stop.clone();

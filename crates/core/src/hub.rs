@@ -43,6 +43,8 @@ pub(crate) struct Hub {
     pub(crate) cells: Vec<Arc<Cell>>,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) cursors: Sealer,
+    /// What seals the ids of tasks.
+    pub(crate) tasks: Sealer,
     pub(crate) bridge: Bridge,
     /// How often each merged list has changed: tools, prompts, resources. Streams of changes
     /// compare; nothing queues.
@@ -67,6 +69,7 @@ impl Hub {
         settings: Settings,
         cells: Vec<Arc<Cell>>,
         cursors: Sealer,
+        tasks: Sealer,
         bridge: Bridge,
         closings: Vec<Closing>,
     ) -> Self {
@@ -76,6 +79,7 @@ impl Hub {
             cells,
             snapshot: ArcSwap::from_pointee(empty),
             cursors,
+            tasks,
             bridge,
             changes: watch::Sender::new([0; 3]),
             readers: Readers::default(),

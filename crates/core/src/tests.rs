@@ -13,4 +13,5 @@ mod names;
 mod probes;
 mod routes;
 mod rules;
+mod tasks;
 mod watches;

@@ -65,6 +65,7 @@ pub struct RawParams {
     cursor: Option<Span>,
     arguments: Option<Span>,
     meta: Option<Span>,
+    task: bool,
     state: Option<Span>,
     responses: Option<Span>,
 }
@@ -91,6 +92,7 @@ impl RawParams {
                 "cursor" => params.cursor = Some(member.value),
                 "arguments" => params.arguments = Some(member.value),
                 "_meta" => params.meta = Some(member.value),
+                "task" => params.task = true,
                 "requestState" => params.state = Some(member.value),
                 "inputResponses" => params.responses = Some(member.value),
                 _ => {}
@@ -167,6 +169,11 @@ impl RawParams {
         self.state.is_some() || self.responses.is_some()
     }
 
+    /// Whether the call asks to become a task (2025-11-25).
+    pub const fn has_task(&self) -> bool {
+        self.task
+    }
+
     /// Where `_meta` stands in [`json`](Self::json).
     pub fn meta_span(&self) -> Option<Span> {
         self.meta.clone()
@@ -228,6 +235,7 @@ impl RawParams {
             cursor: shift(&self.cursor),
             arguments: shift(&self.arguments),
             meta: shift(&self.meta),
+            task: self.task,
             state: shift(&self.state),
             responses: shift(&self.responses),
             json: Some(RawJson::from_checked(spliced)),

@@ -1,8 +1,14 @@
 //! The few members of results that a hop adds, drops or rewrites.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::json::{self, JsonError, RawJson, Span, set_members, splice};
+
+static URI: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"uri\""));
+static RESOURCE_URI: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"resourceUri\""));
 
 /// What `resultType` says of a result. Absent means complete, as older servers leave it out.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -11,7 +17,9 @@ pub enum ResultType {
     Complete,
     /// The server needs input from the client first (multi round-trip request).
     InputRequired,
-    /// Anything else: an extension's, or an error of the backend.
+    /// The result comes later, by a task (extension `io.modelcontextprotocol/tasks`).
+    Task,
+    /// Anything else: another extension's, or an error of the backend.
     Other(String),
 }
 
@@ -27,6 +35,7 @@ pub fn result_type(result: &RawJson) -> Result<ResultType, JsonError> {
     Ok(match &result.bytes()[member.value.clone()] {
         br#""complete""# => ResultType::Complete,
         br#""input_required""# => ResultType::InputRequired,
+        br#""task""# => ResultType::Task,
         other => ResultType::Other(String::from_utf8_lossy(other).into_owned()),
     })
 }
@@ -65,9 +74,10 @@ pub fn to_legacy(result: &RawJson) -> RawJson {
 /// and embedded resources in the content of tools and prompts.
 ///
 /// `rewrite` answers the new spelling, or `None` to leave a URI as it is. A result that mentions
-/// no resource is not scanned beyond one substring search.
+/// no resource is not scanned beyond two substring searches.
 pub fn rewrite_uris(result: &RawJson, mut rewrite: impl FnMut(&str) -> Option<String>) -> RawJson {
-    if memchr::memmem::find(result.bytes(), b"\"uri\"").is_none() {
+    let finds = |finder: &Finder<'_>| finder.find(result.bytes()).is_some();
+    if !finds(&URI) && !finds(&RESOURCE_URI) {
         return result.clone();
     }
     let mut spans = Vec::new();
@@ -87,13 +97,15 @@ pub fn rewrite_uris(result: &RawJson, mut rewrite: impl FnMut(&str) -> Option<St
 }
 
 fn collect_result(text: &[u8], base: usize, out: &mut Vec<Span>) -> Result<(), JsonError> {
-    for member in json::members(text, |k| matches!(k, "contents" | "content" | "messages"))? {
+    let wanted = |k: &str| matches!(k, "contents" | "content" | "messages" | "_meta");
+    for member in json::members(text, wanted)? {
         let part = &text[member.value.clone()];
         let base = base + member.value.start;
         match (&*member.key, part.first()) {
             // `resources/read`: the contents are resources themselves.
             ("contents", _) => each(part, base, out, collect_uri)?,
             ("messages", _) => each(part, base, out, collect_result)?,
+            ("_meta", _) => collect_interface(part, base, out)?,
             // A prompt message has one content block, a tool result many.
             (_, Some(b'[')) => each(part, base, out, collect_block)?,
             _ => collect_block(part, base, out)?,
@@ -126,6 +138,17 @@ fn collect_block(text: &[u8], base: usize, out: &mut Vec<Span>) -> Result<(), Js
                 collect_uri(&text[member.value.clone()], span.start, out)?;
             }
             _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// `ui.resourceUri`, by which a result says what shows it.
+fn collect_interface(meta: &[u8], base: usize, out: &mut Vec<Span>) -> Result<(), JsonError> {
+    for ui in json::members(meta, |k| k == "ui")? {
+        let base = base + ui.value.start;
+        for member in json::members(&meta[ui.value], |k| k == "resourceUri")? {
+            out.push(base + member.value.start..base + member.value.end);
         }
     }
     Ok(())
@@ -168,6 +191,8 @@ mod tests {
         assert_eq!(result_type(&raw("{}")).unwrap(), ResultType::Complete);
         let input = raw(r#"{"resultType":"input_required"}"#);
         assert_eq!(result_type(&input).unwrap(), ResultType::InputRequired);
+        let task = raw(r#"{"resultType":"task"}"#);
+        assert_eq!(result_type(&task).unwrap(), ResultType::Task);
         assert!(result_type(&raw("[]")).is_err());
     }
 
@@ -185,6 +210,14 @@ mod tests {
                 "{uri}"
             );
         }
+        let shown = raw(
+            r#"{"content":[],"_meta":{"ui":{"resourceUri":"ui://w"},"x":{"resourceUri":"ui://w"}}}"#,
+        );
+        let out = rewrite_uris(&shown, |_| Some("ui://n/w".into()));
+        assert_eq!(
+            out.as_str(),
+            r#"{"content":[],"_meta":{"ui":{"resourceUri":"ui://n/w"},"x":{"resourceUri":"ui://w"}}}"#
+        );
         let prompt =
             raw(r#"{"messages":[{"role":"user","content":{"type":"resource_link","uri":"a:1"}}]}"#);
         assert!(

@@ -28,6 +28,8 @@ pub enum Purpose {
     RequestId,
     /// What a call needs to go on in a later request (`requestState`).
     State,
+    /// Ids of tasks.
+    Task,
 }
 
 impl Purpose {
@@ -37,6 +39,7 @@ impl Purpose {
             Self::Session => b"mcp-router session v1",
             Self::RequestId => b"mcp-router request id v1",
             Self::State => b"mcp-router state v1",
+            Self::Task => b"mcp-router task v1",
         }
     }
 }

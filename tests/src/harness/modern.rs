@@ -43,7 +43,8 @@ impl ModernClient {
     #[must_use]
     pub fn prepare(&self, method: &str, params: Value) -> Request<Full<Bytes>> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let name = params["name"].as_str().or(params["uri"].as_str());
+        let keys = ["name", "uri", "taskId"];
+        let name = keys.iter().find_map(|key| params[*key].as_str());
         let mut client = self
             .client
             .clone()

@@ -106,6 +106,7 @@ impl Plan {
             .startup_wait(self.config.routing.startup_wait.unwrap_or(self.wait))
             .cursor_sealer(Sealer::new(&keys, Purpose::Cursor)?)
             .state_sealer(Sealer::new(&keys, Purpose::State)?)
+            .task_sealer(Sealer::new(&keys, Purpose::Task)?)
             .parking(limits::parking(&self.config));
         let limits = &self.config.server.limits;
         if let Some(size) = limits.page_size {

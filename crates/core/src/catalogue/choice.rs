@@ -24,6 +24,8 @@ pub(crate) struct Choice {
     pub(crate) repeat: RepeatAfter,
     /// The time of one attempt, where the operator sets one.
     pub(crate) attempt: Option<Duration>,
+    /// Whether the backend may answer with a task.
+    pub(crate) modern: bool,
     /// Whether arguments can be repeated to the backend in headers, and which it wants so.
     pub(crate) mirrors: bool,
     pub(crate) mirror: Option<Arc<Mirror>>,
@@ -58,11 +60,13 @@ impl Choice {
             Own::Listed(item) => (Some(&**item), item.key()),
             Own::Unlisted(name) => (None, &**name),
         };
-        let mirrors = kind == ItemKind::Tool && cell.live.load().info.mirrors;
+        let info = cell.live.load().info.clone();
+        let mirrors = kind == ItemKind::Tool && info.mirrors;
         let mirror = item
             .filter(|_| mirrors)
             .and_then(|i| i.mirror().ok()?.cloned());
         Self {
+            modern: kind == ItemKind::Tool && info.modern,
             mirrors,
             mirror,
             rule: LISTED,

@@ -9,6 +9,7 @@ use mcp_router_service::{CallError, ClientProfile, McpRequest, McpResponse, Reas
 
 use super::failover::{Candidates, send};
 use super::headers::{self, mismatch};
+use super::tasks::Tasks;
 use super::uris::Uris;
 use super::{invalid_params, manage, pinned};
 use crate::backend::Cell;
@@ -120,9 +121,14 @@ async fn forward(
     snapshot: &Snapshot,
     kind: ItemKind,
     found: Found<'_>,
-    request: McpRequest,
+    mut request: McpRequest,
 ) -> Result<McpResponse, CallError> {
     let asked = found.asked;
+    if request.params.has_task() {
+        // Those of 2025-11-25 are not passed on: without it the call is answered as any other.
+        let plain = request.params.with_members(&[("task", None)]);
+        request.params = plain.unwrap_or_default();
+    }
     if asked != found.exposed {
         request.context.trail.name(&found.exposed);
     }
@@ -135,6 +141,8 @@ async fn forward(
         fixed: kind == ItemKind::Tool && hub.settings.strategy.is_some(),
     };
     // A backend that misses a header may have changed its list; then it is asked once more.
+    let modern = choices.iter().any(|c| c.modern);
+    let tasks = modern.then(|| Tasks::of(hub, &request));
     let again = choices.iter().any(|c| c.mirrors).then(|| request.clone());
     let named = |choice: &Choice, params: &RawParams| {
         let named = choice.own() != asked;
@@ -151,7 +159,11 @@ async fn forward(
         backend = %choice.cell.meta.name, rule = %hub.settings.rule_text(choice),
         candidates = choices.len(), "call routed"
     );
-    Ok(Uris::new(&choice.cell, hub.settings.namespaces).answer(answer))
+    let mut uris = Uris::new(&choice.cell, hub.settings.namespaces);
+    if let Some(tasks) = tasks {
+        uris = uris.with_tasks(tasks, &choice.cell);
+    }
+    uris.answer(answer)
 }
 
 /// The failure of a call into a namespace whose backends are all away: nobody can say that the

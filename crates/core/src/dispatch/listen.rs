@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::invalid_params;
 use super::subscribe::{self, SessionWatches, WATCHED};
+use super::{invalid_params, tasks};
 use crate::hub::{Changes, Hub};
 use crate::subscriptions::{Mailbox, Watch};
 
@@ -58,6 +58,11 @@ pub(super) async fn listen(hub: &Arc<Hub>, request: &McpRequest) -> McpResponse 
     let filter = request.params.get("notifications");
     let member = |name: &str| filter.as_ref().and_then(|filter| filter.get(name));
     let wants = |name: &str| member(name).is_some_and(|value| value.as_str() == "true");
+    // Backends need not tell of tasks, and those who ask for them must be able to take them.
+    let modern = request.context.client.takes_input_required;
+    if modern && member("taskIds").is_some() && !tasks::declares(&request.context.client) {
+        return McpResponse::error(tasks::undeclared());
+    }
     let uris: Vec<String> = match member("resourceSubscriptions").map(|uris| uris.read_owned()) {
         None => Vec::new(),
         Some(Ok(uris)) => uris,

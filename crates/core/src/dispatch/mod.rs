@@ -13,6 +13,7 @@ pub(crate) mod manage;
 mod pinned;
 mod read;
 mod subscribe;
+mod tasks;
 mod uris;
 
 use std::sync::Arc;
@@ -45,6 +46,9 @@ pub(crate) async fn dispatch(hub: Arc<Hub>, request: McpRequest) -> Result<McpRe
         }
         Method::ResourcesUnsubscribe if let Some(session) = &request.context.session => {
             Ok(subscribe::unsubscribe(&hub, session, &request))
+        }
+        ref about if tasks::is_about_task(about) && request.context.client.takes_input_required => {
+            tasks::relay(&hub, request).await
         }
         Method::Attach => Ok(internal::attach(&hub, &request).await),
         Method::Answer => internal::answer(&hub, request).await,

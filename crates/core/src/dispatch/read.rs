@@ -32,7 +32,7 @@ pub(super) async fn read(
     let sent = send(Candidates::from(&choices[..]), request, |_, _| None);
     let (answer, choice) = sent.await?;
     let uris = Uris::new(&choice.cell, hub.settings.namespaces);
-    Ok(uris.asked(&own, &asked).answer(answer))
+    uris.asked(&own, &asked).answer(answer)
 }
 
 /// -32602 with the URI, as modern clients get it; legacy edges make it -32002 (R30).

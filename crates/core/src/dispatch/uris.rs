@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use mcp_router_protocol::{ItemKind, Namespace, RawJson, uri};
-use mcp_router_service::{Event, McpResponse, Outcome, ResponseStream};
+use mcp_router_service::{CallError, Event, McpResponse, Outcome, ResponseStream};
 
+use super::tasks::Tasks;
 use crate::backend::Cell;
 
 /// How resource URIs in answers are spelled for clients.
@@ -13,6 +14,8 @@ pub(crate) struct Uris {
     namespace: Option<Namespace>,
     /// A URI of the backend's, and the client's own spelling of it (R20: echoed as asked).
     asked: Option<(String, String)>,
+    /// Whose task a call may become.
+    task: Option<(Tasks, Arc<Cell>)>,
 }
 
 impl Uris {
@@ -21,7 +24,14 @@ impl Uris {
         Self {
             namespace,
             asked: None,
+            task: None,
         }
+    }
+
+    /// The answer of a call that may become a task.
+    pub(super) fn with_tasks(mut self, tasks: Tasks, cell: &Arc<Cell>) -> Self {
+        self.task = Some((tasks, cell.clone()));
+        self
     }
 
     pub(crate) fn asked(mut self, own: &str, client: &str) -> Self {
@@ -29,7 +39,7 @@ impl Uris {
         self
     }
 
-    fn rewrite(&self, result: &RawJson) -> RawJson {
+    pub(super) fn rewrite(&self, result: &RawJson) -> RawJson {
         if self.namespace.is_none() {
             return result.clone();
         }
@@ -39,29 +49,36 @@ impl Uris {
         })
     }
 
-    fn outcome(&self, outcome: Outcome) -> Outcome {
-        match outcome {
-            Outcome::Complete(result) => Outcome::Complete(self.rewrite(&result)),
-            other => other,
-        }
+    fn outcome(&self, outcome: Outcome) -> Result<Outcome, CallError> {
+        Ok(match (outcome, &self.task) {
+            (Outcome::Complete(result), _) => Outcome::Complete(self.rewrite(&result)),
+            (Outcome::InputRequired(interim), Some((tasks, cell))) => {
+                let outcome = tasks.outcome(interim, cell);
+                outcome.map_err(|e| e.on(&cell.meta.name))?
+            }
+            (other, _) => other,
+        })
     }
 
-    /// The answer with every resource URI as clients know it.
-    pub(crate) fn answer(self, answer: McpResponse) -> McpResponse {
+    /// The answer with every resource URI, and the id of a task, as clients know it.
+    ///
+    /// # Errors
+    /// If it is no answer for this client.
+    pub(crate) fn answer(self, answer: McpResponse) -> Result<McpResponse, CallError> {
         use futures::StreamExt;
-        match answer {
-            McpResponse::Ready(outcome) => McpResponse::Ready(self.outcome(outcome)),
-            McpResponse::Stream(stream) if self.namespace.is_some() => {
+        Ok(match answer {
+            McpResponse::Ready(outcome) => McpResponse::Ready(self.outcome(outcome)?),
+            McpResponse::Stream(stream) if self.namespace.is_some() || self.task.is_some() => {
                 let mapped = stream.map(move |event| {
                     Ok(match event? {
-                        Event::Outcome(outcome) => Event::Outcome(self.outcome(outcome)),
+                        Event::Outcome(outcome) => Event::Outcome(self.outcome(outcome)?),
                         other => other,
                     })
                 });
                 McpResponse::Stream(ResponseStream::new(mapped))
             }
             stream @ McpResponse::Stream(_) => stream,
-        }
+        })
     }
 }
 

@@ -32,6 +32,8 @@ struct State {
 pub(super) enum Answer {
     Result(Value),
     Hang,
+    /// A result that is not the last word.
+    Interim(Value),
     /// -32020 unless an argument goes into a header.
     WantsHeader,
     Fail(Reason, Sent),
@@ -215,6 +217,10 @@ impl Service<McpRequest> for Mock {
                     None => McpResponse::error(ErrorObject::new(code::HEADER_MISMATCH, "missed")),
                 };
                 std::future::ready(Ok(answer)).boxed()
+            }
+            Answer::Interim(value) => {
+                let interim = Outcome::InputRequired(RawJson::of(&value).into());
+                std::future::ready(Ok(McpResponse::Ready(interim))).boxed()
             }
             Answer::Hang => std::future::pending().boxed(),
             Answer::Fail(reason, sent) => {

@@ -146,7 +146,13 @@ impl Dialect {
         match result_type(&result) {
             Ok(ResultType::Complete) => Ok(Outcome::Complete(result)),
             Ok(ResultType::InputRequired) => Ok(Outcome::InputRequired(result.into())),
-            Ok(ResultType::Other(_)) => Err(protocol_error("unknown resultType")),
+            // Interim too: the router makes of it what its client can take.
+            Ok(ResultType::Task) if asked.method == Method::ToolsCall => {
+                Ok(Outcome::InputRequired(result.into()))
+            }
+            Ok(ResultType::Task | ResultType::Other(_)) => {
+                Err(protocol_error("unknown resultType"))
+            }
             Err(error) => Err(protocol_error("a result is no object").because(error)),
         }
     }
