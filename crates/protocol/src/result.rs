@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 
 use crate::json::{self, JsonError, RawJson, Span, set_members, splice};
+use crate::params::meta;
 
 static URI: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"uri\""));
 static RESOURCE_URI: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"resourceUri\""));
@@ -64,11 +65,27 @@ pub fn to_modern(result: &RawJson, cacheable: bool) -> RawJson {
 }
 
 /// The result as a legacy client must get it: without the members that only modern revisions
-/// have (R29).
+/// have (R29), in `_meta` as well.
 pub fn to_legacy(result: &RawJson) -> RawJson {
-    let gone = [("resultType", None), ("ttlMs", None), ("cacheScope", None)];
-    set_members(result, &gone).unwrap_or_else(|_| result.clone())
+    let meta = legacy_meta(result);
+    let mut changes: Vec<(&str, Option<&[u8]>)> =
+        vec![("resultType", None), ("ttlMs", None), ("cacheScope", None)];
+    if let Some(meta) = &meta {
+        changes.push(("_meta", meta.as_ref().map(|meta| &meta.bytes()[..])));
+    }
+    set_members(result, &changes).unwrap_or_else(|_| result.clone())
 }
+
+/// What is left of `_meta` without the keys of a modern hop; `None` if it can stay as it is.
+fn legacy_meta(result: &RawJson) -> Option<Option<RawJson>> {
+    let named = |meta: &RawJson| memchr::memmem::find(meta.bytes(), PREFIX).is_some();
+    let old = result.get("_meta").filter(named)?;
+    let rest = set_members(&old, &meta::HOP.map(|key| (key, None))).ok()?;
+    let empty = json::members(rest.bytes(), |_| true).is_ok_and(|left| left.is_empty());
+    Some((!empty).then_some(rest))
+}
+
+const PREFIX: &[u8] = b"\"io.modelcontextprotocol/";
 
 /// Rewrites every resource URI that a result mentions: `contents[].uri` of `resources/read`, links
 /// and embedded resources in the content of tools and prompts.
@@ -184,6 +201,24 @@ mod tests {
             list.as_str(),
             r#"{"resultType":"complete","cacheScope":"private","tools":[],"ttlMs":5}"#
         );
+    }
+
+    #[test]
+    fn r29_legacy_meta_has_no_keys_of_a_modern_hop_and_r27_keeps_the_rest() {
+        let own = r#""io.modelcontextprotocol/serverInfo":{"name":"s"}"#;
+        for (text, expected) in [
+            (format!(r#"{{"_meta":{{{own}}},"a":1}}"#), r#"{"a":1}"#),
+            (
+                format!(r#"{{"a":1,"_meta":{{"x/y":{{"n":1.0}},{own}}}}}"#),
+                r#"{"a":1,"_meta":{"x/y":{"n":1.0}}}"#,
+            ),
+            (
+                r#"{"_meta":{"x/y":1}}"#.to_owned(),
+                r#"{"_meta":{"x/y":1}}"#,
+            ),
+        ] {
+            assert_eq!(to_legacy(&raw(&text)).as_str(), expected);
+        }
     }
 
     #[test]

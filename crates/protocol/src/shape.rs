@@ -160,6 +160,8 @@ fn text_block(text: &str) -> RawJson {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const L1: Revision = Revision::V2024_11_05;
@@ -250,5 +252,50 @@ mod tests {
         }
         let unread = r#"{"content":7,"structuredContent":{}}"#;
         assert_eq!(call(unread, L1), unread);
+    }
+
+    /// What a backend of today may put into the answer to a call.
+    fn blocks_of_today() -> impl Strategy<Value = String> {
+        let block = prop::sample::select(vec![
+            r#"{"type":"text","text":"t"}"#,
+            r#"{"type":"image","data":"AA","mimeType":"image/png"}"#,
+            r#"{"type":"audio","data":"AA","mimeType":"audio/wav"}"#,
+            r#"{"type":"resource_link","name":"n","uri":"a:1"}"#,
+            r#"{"type":"resource","resource":{"uri":"a:1","text":"\"resource_link\""}}"#,
+        ]);
+        prop::collection::vec(block, 0..5).prop_map(|blocks| blocks.join(","))
+    }
+
+    proptest! {
+        #[test]
+        fn no_member_of_a_newer_revision_reaches_an_older_client(
+            blocks in blocks_of_today(),
+            structured in prop::option::of(prop::sample::select(vec![r#"{"n":1}"#, "[1]", "5"])),
+            members in prop::collection::vec(prop::sample::select(vec![
+                r#""resultType":"complete""#, r#""ttlMs":5"#, r#""cacheScope":"public""#,
+                r#""_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s"},"x/y":1}"#,
+            ]), 0..3),
+            revision in prop::sample::select(vec![L1, L2, L3, L4]),
+        ) {
+            let mut parts = members;
+            parts.dedup();
+            let content = format!(r#""content":[{blocks}]"#);
+            parts.push(&content);
+            let structured = structured.map(|s| format!(r#""structuredContent":{s}"#));
+            parts.extend(structured.as_deref());
+            let raw = RawJson::parse(format!("{{{}}}", parts.join(",")).into()).unwrap();
+            let plain = crate::result::to_legacy(&raw);
+            let shown = to_revision(&Method::ToolsCall, &plain, revision);
+            for key in ["resultType", "ttlMs", "cacheScope"] {
+                prop_assert!(shown.get(key).is_none(), "{key}");
+            }
+            prop_assert!(!shown.as_str().contains("io.modelcontextprotocol/"));
+            let content = shown.get("structuredContent");
+            prop_assert!(content.is_none_or(|c| revision >= L3 && c.is_object()));
+            let kinds: Vec<_> = elements_of(&shown, "content").unwrap().iter()
+                .map(|at| slice(&shown, at).get_str("type").unwrap()).collect();
+            prop_assert!(revision >= L3 || !kinds.contains(&"resource_link".to_owned()));
+            prop_assert!(revision >= L2 || !kinds.contains(&"audio".to_owned()));
+        }
     }
 }

@@ -221,7 +221,7 @@ fn outcome(text: &'static str) -> Event {
 }
 
 fn progress(n: u32) -> Event {
-    let text = format!(r#"{{"progressToken":"upstream-9","progress":{n}}}"#);
+    let text = format!(r#"{{"progressToken":"upstream-9","progress":{n},"message":"half"}}"#);
     Event::Notification {
         method: Method::Progress,
         params: RawParams::parse(Some(text.into())).unwrap(),

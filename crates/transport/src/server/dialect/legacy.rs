@@ -112,7 +112,12 @@ fn initialize_result(revision: Revision, discover: &RawJson) -> RawJson {
             .filter(RawJson::is_object)
             .unwrap_or_else(|| RawJson::from_static("{}"))
     };
-    let capabilities = without_tasks(object(discover.get("capabilities")));
+    let mut capabilities = without_tasks(object(discover.get("capabilities")));
+    if revision < Revision::V2025_03_26 {
+        // Completion is asked for there without its being declared.
+        let without = set_members(&capabilities, &[("completions", None)]);
+        capabilities = without.unwrap_or(capabilities);
+    }
     let info = discover
         .get("_meta")
         .and_then(|m| m.get(meta::SERVER_INFO))
@@ -154,7 +159,7 @@ pub(crate) fn outcome(
         Outcome::Complete(result) => {
             Wire::result(id, &to_revision(method, &plain(&result), revision))
         }
-        Outcome::Error(error) => Wire::error(Some(id), &legacy_error(method, error)),
+        Outcome::Error(error) => Wire::error(Some(id), &legacy_error(method, revision, error)),
         Outcome::Accepted => Wire::error(Some(id), &no_method(method)),
         // Backend edges ask by requests where the client cannot take this.
         Outcome::InputRequired(_) => {
@@ -174,14 +179,62 @@ fn plain(result: &RawJson) -> RawJson {
     }
 }
 
-/// R30: "no such resource" has its own code here, and modern codes have no meaning.
-fn legacy_error(method: &Method, error: ErrorObject) -> ErrorObject {
+/// R30: "no such resource" has its own code here, modern codes have no meaning, and only the
+/// newest of these revisions knows of URLs to be visited first.
+fn legacy_error(method: &Method, revision: Revision, error: ErrorObject) -> ErrorObject {
     let names_uri = || error.data().is_some_and(|d| d.get("uri").is_some());
     match error.code() {
         code::INVALID_PARAMS if *method == Method::ResourcesRead && names_uri() => {
             error.with_code(code::RESOURCE_NOT_FOUND)
         }
+        code::URL_ELICITATION_REQUIRED if revision < Revision::V2025_11_25 => {
+            error.with_code(code::INTERNAL_ERROR)
+        }
         modern if code::is_modern(modern) => error.with_code(code::INTERNAL_ERROR),
         _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r30_codes_are_those_of_the_clients_revision() {
+        let uri = RawJson::from_static(r#"{"uri":"a:1"}"#);
+        let coded = |method: &Method, revision, code| {
+            let error = ErrorObject::with_data(code, "m", Some(&uri));
+            legacy_error(method, revision, error).code()
+        };
+        for (method, revision, code, expected) in [
+            (Method::ResourcesRead, Revision::V2025_11_25, -32602, -32002),
+            (Method::ToolsCall, Revision::V2025_11_25, -32602, -32602),
+            (Method::ToolsCall, Revision::V2025_11_25, -32042, -32042),
+            (Method::ToolsCall, Revision::V2025_06_18, -32042, -32603),
+            (Method::ToolsCall, Revision::V2024_11_05, -32042, -32603),
+            (Method::ToolsCall, Revision::V2025_11_25, -32021, -32603),
+        ] {
+            assert_eq!(
+                coded(&method, revision, code),
+                expected,
+                "{revision} {code}"
+            );
+        }
+    }
+
+    #[test]
+    fn capabilities_are_those_of_the_clients_revision() {
+        let discover = RawJson::from_static(
+            r#"{"capabilities":{"completions":{},"extensions":{"io.modelcontextprotocol/tasks":{},"io.modelcontextprotocol/ui":{}}}}"#,
+        );
+        let shown = |revision| {
+            let result = initialize_result(revision, &discover);
+            result.get("capabilities").map(|c| c.as_str().to_owned())
+        };
+        let ui = r#""extensions":{"io.modelcontextprotocol/ui":{}}}"#;
+        let oldest = shown(Revision::V2024_11_05);
+        assert_eq!(oldest, Some(format!("{{{ui}")));
+        let newest = shown(Revision::V2025_11_25);
+        assert_eq!(newest, Some(format!(r#"{{"completions":{{}},{ui}"#)));
     }
 }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::jsonrpc::{notification_parts, response_parts};
 use mcp_router_protocol::params::meta;
-use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, RequestId, code};
+use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, RequestId, Revision, code};
 use mcp_router_service::{CallError, Deadline, Event, McpRequest, Outcome, ServerRequest};
 
 use super::peer::Peer;
@@ -175,8 +175,14 @@ impl Exchange {
                     dropped::count(Dropped::ProgressUnwanted);
                     return None;
                 };
-                let change = ("progressToken", Some(&token.bytes()[..]));
-                params.with_members(&[change]).ok()
+                let own = ("progressToken", Some(&token.bytes()[..]));
+                // Progress has no words in 2024-11-05.
+                let silent = matches!(&self.voice, Voice::Legacy(peer)
+                    if peer.revision() < Revision::V2025_03_26);
+                match silent {
+                    true => params.with_members(&[own, ("message", None)]).ok(),
+                    false => params.with_members(&[own]).ok(),
+                }
             }
             Method::LogMessage => {
                 let session = match &self.voice {

@@ -293,6 +293,49 @@ async fn r11_batches_are_for_2025_03_26() {
 }
 
 #[tokio::test]
+async fn r11_r35_a_backend_may_ask_in_the_middle_of_a_batch() {
+    let edge = Edge::new();
+    let id = edge.session("2025-03-26", r#"{"roots":{}}"#).await;
+    let h = [(SESSION, &*id)];
+    let batch = format!("[{},{}]", call("1", "ask"), call("2", "echo"));
+    let mut stream = edge.open("POST", "/mcp", &h, &batch).await.into_body();
+    let mut seen = Vec::new();
+    while let Some(event) = event(&mut stream).await {
+        let data = event
+            .lines()
+            .find_map(|l| l.strip_prefix("data: "))
+            .unwrap();
+        let message: serde_json::Value = serde_json::from_str(data).unwrap();
+        if message["method"] == "roots/list" {
+            let (id, roots) = (&message["id"], r#"{"roots":[]}"#);
+            let reply = format!(r#"[{{"jsonrpc":"2.0","id":{id},"result":{roots}}}]"#);
+            assert_eq!(edge.post(&h, &reply).await.status, 202);
+        } else {
+            seen.push(message["id"].as_u64().unwrap());
+        }
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_has_no_words_in_2024_11_05() {
+    let edge = Edge::new();
+    for (revision, words) in [("2024-11-05", false), ("2025-03-26", true)] {
+        let id = edge.session(revision, "{}").await;
+        let params = r#"{"name":"stream","_meta":{"progressToken":1}}"#;
+        let body = request("1", "tools/call", params);
+        let answer = edge.post(&[(SESSION, &*id)], &body).await;
+        assert!(answer.text.contains("notifications/progress"));
+        assert_eq!(
+            answer.text.contains(r#""message":"half""#),
+            words,
+            "{revision}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn b9_r12_responses_and_late_notifications_are_accepted_and_go_nowhere() {
     let edge = Edge::new();
     let id = edge.session("2025-11-25", "{}").await;

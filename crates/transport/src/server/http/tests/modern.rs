@@ -322,7 +322,9 @@ async fn r21_r22_progress_carries_the_clients_own_token_and_needs_one() {
         let answer = tool(&edge, "stream", &meta).await;
         let events = answer.events();
         assert_eq!(events.len(), 2, "{events:?}");
-        assert!(events[0].contains(&format!(r#"{{"progressToken":{token},"progress":1}}"#)));
+        assert!(events[0].contains(&format!(
+            r#"{{"progressToken":{token},"progress":1,"message":"half"}}"#
+        )));
         assert!(events[1].starts_with(r#"{"jsonrpc":"2.0","id":1,"result""#));
         let seen = edge.mock.last(&mcp_router_protocol::Method::ToolsCall);
         assert!(seen.context.wants_progress);
