@@ -33,6 +33,7 @@
 mod ask;
 mod builder;
 mod catalogue;
+mod checked;
 pub mod command;
 mod damage;
 mod era;
@@ -63,7 +64,8 @@ pub use self::state::List;
 pub use self::stdio::StdioFault;
 pub use self::tls::{Authority, Certificate};
 
-/// A running HTTP backend. Dropping it closes its connections and frees its port.
+/// A running HTTP backend. Dropping it closes its connections and frees its port, and fails if the
+/// router sent it what does not fit the schema of the revision spoken.
 #[derive(Debug)]
 pub struct Fixture {
     state: Arc<state::State>,
@@ -213,6 +215,14 @@ impl Fixture {
             .write()
             .expect("no panic while listing");
         change(&mut catalogue);
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.state.log.assert_valid();
+        }
     }
 }
 

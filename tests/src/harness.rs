@@ -26,6 +26,7 @@
 mod balancer;
 mod binary;
 mod blackhole;
+mod checked;
 mod children;
 mod client;
 mod legacy;
@@ -81,8 +82,10 @@ pub fn config<N: AsRef<str>, U: AsRef<str>>(backends: impl IntoIterator<Item = (
 #[must_use]
 pub fn child_entry(name: &str, args: &[&str]) -> String {
     let program = Value::from(fixture_program().to_string_lossy());
+    let checks = checked::child_args();
     let args: Vec<_> = std::iter::once("stdio")
         .chain(args.iter().copied())
+        .chain(checks.iter().map(String::as_str))
         .collect();
     let args = Value::from(args);
     // JSON is YAML, quotes and all.

@@ -6,3 +6,4 @@ pub mod bench;
 pub mod fixture;
 pub mod harness;
 pub mod reference;
+pub mod schema;

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::checked::Exchange;
 use super::sse::SseReader;
 
 /// How long an answer may take.
@@ -143,13 +144,16 @@ impl HttpClient {
     /// If it takes longer than 60 s.
     pub async fn try_send(&self, request: Request<Full<Bytes>>) -> Result<Reply, BoxError> {
         let sending = async {
+            let exchange = Exchange::begin(&request);
             let (response, _connection) = self.start(request).await?;
             let (parts, body) = response.into_parts();
-            Ok(Reply {
+            let reply = Reply {
                 status: parts.status,
                 headers: parts.headers,
                 body: body.collect().await?.to_bytes(),
-            })
+            };
+            exchange.whole(&reply);
+            Ok(reply)
         };
         let sent = tokio::time::timeout(PATIENCE, sending).await;
         sent.expect("a whole answer within 60 s")
@@ -161,15 +165,17 @@ impl HttpClient {
     /// # Panics
     /// If no head comes within 60 s.
     pub async fn open(&self, request: Request<Full<Bytes>>) -> Streaming {
+        let exchange = Exchange::begin(&request);
         let (response, connection) = tokio::time::timeout(PATIENCE, self.start(request))
             .await
             .expect("a response head within 60 s")
             .expect("an answer");
         let (parts, body) = response.into_parts();
+        let conversation = exchange.stream(&parts.headers);
         Streaming {
             status: parts.status,
             headers: parts.headers,
-            events: SseReader::new(body, connection),
+            events: SseReader::new(body, connection, conversation),
         }
     }
 

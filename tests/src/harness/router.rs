@@ -10,6 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use super::binary::binary;
+use super::checked::assert_children_content;
 use super::children::until;
 use super::client::{HttpClient, Reply};
 use super::legacy::LegacySession;
@@ -139,6 +140,12 @@ pub struct Router {
     stdout: Logs,
     folder: TempDir,
     addr: SocketAddr,
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        assert_children_content();
+    }
 }
 
 impl Router {

@@ -1,11 +1,14 @@
 //! Server-sent events as a client sees them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::Value;
+
+use crate::schema::Conversation;
 
 /// How long one event may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,16 +40,22 @@ pub struct SseReader {
     body: Incoming,
     buffer: BytesMut,
     comments: usize,
+    conversation: Arc<Conversation>,
     // A reader owns its connection, so that dropping it closes it.
     _connection: tokio_util::task::AbortOnDropHandle<()>,
 }
 
 impl SseReader {
-    pub(crate) fn new(body: Incoming, connection: tokio_util::task::AbortOnDropHandle<()>) -> Self {
+    pub(crate) fn new(
+        body: Incoming,
+        connection: tokio_util::task::AbortOnDropHandle<()>,
+        conversation: Arc<Conversation>,
+    ) -> Self {
         Self {
             body,
             buffer: BytesMut::new(),
             comments: 0,
+            conversation,
             _connection: connection,
         }
     }
@@ -103,7 +112,9 @@ impl SseReader {
         };
         let read = tokio::time::timeout(PATIENCE, reading).await;
         read.expect("the whole body within 30 s");
-        serde_json::from_slice(&text).expect("a JSON body")
+        let message = serde_json::from_slice(&text).expect("a JSON body");
+        self.conversation.received(&message);
+        message
     }
 
     /// Comments (keep-alives) skipped so far.
@@ -112,12 +123,23 @@ impl SseReader {
         self.comments
     }
 
+    /// Holds what the event carries against its schema.
+    fn check(&self, event: &SseEvent) {
+        if event.event == "endpoint" {
+            return self.conversation.known_as(&event.data);
+        }
+        if let Ok(message) = serde_json::from_str(&event.data) {
+            self.conversation.received(&message);
+        }
+    }
+
     async fn read(&mut self) -> Option<SseEvent> {
         loop {
             while let Some(block) = take_block(&mut self.buffer) {
                 let (event, comments) = parse(&String::from_utf8_lossy(&block));
                 self.comments += comments;
                 if let Some(event) = event {
+                    self.check(&event);
                     return Some(event);
                 }
             }

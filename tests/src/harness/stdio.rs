@@ -8,9 +8,11 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
+use super::checked::assert_children_content;
 use super::logs::Logs;
 use super::modern::modern_params;
 use super::router::RouterBuilder;
+use crate::schema::Conversation;
 
 /// How long a message may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,7 +26,14 @@ pub struct StdioRouter {
     stdout: Lines<BufReader<ChildStdout>>,
     logs: Logs,
     next: u64,
+    conversation: Conversation,
     _folder: TempDir,
+}
+
+impl Drop for StdioRouter {
+    fn drop(&mut self) {
+        assert_children_content();
+    }
 }
 
 impl StdioRouter {
@@ -55,6 +64,7 @@ impl StdioRouter {
             logs: Logs::collect(child.stderr.take().expect("piped")),
             child,
             next: 0,
+            conversation: Conversation::default(),
             _folder: folder,
         }
     }
@@ -76,6 +86,7 @@ impl StdioRouter {
     /// # Panics
     /// If stdin is closed.
     pub async fn send(&mut self, line: &str) {
+        self.conversation.sent(line.as_bytes());
         let stdin = self.stdin.as_mut().expect("stdin is open");
         stdin.write_all(line.as_bytes()).await.expect("written");
         stdin.write_all(b"\n").await.expect("written");
@@ -87,10 +98,14 @@ impl StdioRouter {
     /// # Panics
     /// If none comes within 60 s.
     pub async fn line(&mut self) -> Option<String> {
-        match tokio::time::timeout(PATIENCE, self.stdout.next_line()).await {
-            Ok(line) => line.expect("UTF-8 on stdout"),
+        let line = match tokio::time::timeout(PATIENCE, self.stdout.next_line()).await {
+            Ok(line) => line.expect("UTF-8 on stdout")?,
             Err(_) => panic!("nothing on stdout; the log:\n{}", self.logs.text()),
+        };
+        if let Ok(message) = serde_json::from_str(&line) {
+            self.conversation.received(&message);
         }
+        Some(line)
     }
 
     /// The next message.
