@@ -17,7 +17,7 @@
 //! | [`method`] | methods and notifications |
 //! | [`name`] | backend names, namespaces, exposed names |
 //! | [`spelling`], [`profile`] | exposed names as hosts can take them |
-//! | [`uri`] | exposed resource URIs |
+//! | [`uri`], [`mod@fold`] | exposed resource URIs, and what URL parsers make of them |
 //! | [`item`] | tools, prompts, resources and templates as listed by a backend |
 //! | [`result`](mod@result) | the few members of results that hops must add, drop or rewrite |
 //! | [`shape`] | results as an older revision knows them |
@@ -29,6 +29,7 @@
 
 pub mod ask;
 pub mod code;
+pub mod fold;
 pub mod header;
 pub mod item;
 pub mod json;
