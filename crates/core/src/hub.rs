@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backend::{Cell, Closing};
 use crate::bridge::Bridge;
 use crate::catalogue::{Snapshot, merge};
+use crate::links::Links;
 use crate::listing::Bounds;
 use crate::status::BackendStatus;
 use crate::strategy::Custom;
@@ -43,6 +44,8 @@ pub(crate) struct Hub {
     pub(crate) cells: Vec<Arc<Cell>>,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) cursors: Sealer,
+    /// Who gave which link to whom, without namespaces.
+    pub(crate) links: Links,
     /// What seals the ids of tasks.
     pub(crate) tasks: Sealer,
     pub(crate) bridge: Bridge,
@@ -79,6 +82,7 @@ impl Hub {
             cells,
             snapshot: ArcSwap::from_pointee(empty),
             cursors,
+            links: Links::default(),
             tasks,
             bridge,
             changes: watch::Sender::new([0; 3]),

@@ -37,6 +37,7 @@ mod client;
 mod dispatch;
 mod flaps;
 mod hub;
+mod links;
 mod listing;
 mod policy;
 mod probe;

@@ -39,8 +39,15 @@ pub(crate) fn merge(
     };
     let tables = ItemKind::ALL.map(|kind| merging.table(kind));
     let lost = merging.lost;
-    let namespaces = namespaces(settings, cells);
-    Snapshot::new(tables, namespaces, cells.to_vec(), discover, lost)
+    let namespaces = namespaces(cells);
+    Snapshot::new(
+        tables,
+        settings.namespaces,
+        namespaces,
+        cells.to_vec(),
+        discover,
+        lost,
+    )
 }
 
 /// What a merge works with.
@@ -215,13 +222,11 @@ fn expose(settings: &Settings, cell: &Cell, item: &Item) -> Option<String> {
     })
 }
 
-fn namespaces(settings: &Settings, cells: &[Arc<Cell>]) -> HashMap<String, Namespace> {
+fn namespaces(cells: &[Arc<Cell>]) -> HashMap<String, Namespace> {
     let mut known = HashMap::new();
-    if settings.namespaces {
-        for namespace in cells.iter().filter_map(|c| c.meta.namespace.as_ref()) {
-            known.insert(namespace.as_str().to_owned(), namespace.clone());
-            known.insert(uri::alias(namespace).into_owned(), namespace.clone());
-        }
+    for namespace in cells.iter().filter_map(|c| c.meta.namespace.as_ref()) {
+        known.insert(namespace.as_str().to_owned(), namespace.clone());
+        known.insert(uri::alias(namespace).into_owned(), namespace.clone());
     }
     known
 }

@@ -1,9 +1,10 @@
 //! The merged tables, sorted and indexed.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use mcp_router_protocol::fold::fold;
 use mcp_router_protocol::item::Dress;
 use mcp_router_protocol::{Item, ItemKind, Mirror, Namespace, RawJson};
 use mcp_router_service::ClientProfile;
@@ -18,6 +19,11 @@ use crate::hub::{Changes, Settings};
 pub(crate) struct Snapshot {
     tables: [Table; 4],
     views: Box<Views>,
+    /// Resources by what is left of their addresses when a URL parser has rewritten them; `None`
+    /// where several look alike.
+    folded: OnceLock<HashMap<String, Option<usize>>>,
+    /// Whether names and addresses carry namespaces.
+    pub(crate) prefixed: bool,
     /// Namespaces in use, by themselves and by their alias in URIs.
     pub(crate) namespaces: HashMap<String, Namespace>,
     /// The backends, in the order of the file.
@@ -101,6 +107,7 @@ impl Entry {
 impl Snapshot {
     pub(crate) fn new(
         tables: [Table; 4],
+        prefixed: bool,
         namespaces: HashMap<String, Namespace>,
         cells: Vec<Arc<Cell>>,
         discover: RawJson,
@@ -109,6 +116,8 @@ impl Snapshot {
         Self {
             tables,
             views: Box::default(),
+            folded: OnceLock::new(),
+            prefixed,
             namespaces,
             cells,
             discover,
@@ -145,6 +154,20 @@ impl Snapshot {
         let views = &self.views;
         let at = views.find(settings, table, kind, name, profile(client))?;
         table.entries.get(at)
+    }
+
+    /// The resource that a client means whose URL parser has rewritten its address (R20).
+    pub(crate) fn rewritten(&self, asked: &str) -> Option<&Entry> {
+        let table = self.table(ItemKind::Resource);
+        let folded = self.folded.get_or_init(|| {
+            let mut all = HashMap::with_capacity(table.entries.len());
+            for (at, entry) in table.entries.iter().enumerate() {
+                let one = all.entry(fold(&entry.exposed)).or_insert(Some(at));
+                *one = one.filter(|known| *known == at);
+            }
+            all
+        });
+        table.entries.get((*folded.get(&fold(asked))?)?)
     }
 
     /// The backends of a namespace, in the order of the file.

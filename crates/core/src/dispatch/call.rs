@@ -117,7 +117,7 @@ pub(super) fn find<'a>(
 }
 
 async fn forward(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     snapshot: &Snapshot,
     kind: ItemKind,
     found: Found<'_>,
@@ -148,6 +148,7 @@ async fn forward(
         let named = choice.own() != asked;
         named.then(|| params.with_name(choice.own()))
     };
+    let principal = request.context.principal.clone();
     let (mut answer, choice) = send(candidates, request, named).await?;
     if let Some(request) = again.filter(|_| headers::are_missed(&answer))
         && let Some(renewed) = headers::renewed(hub, kind, &found.exposed, choice).await
@@ -159,7 +160,7 @@ async fn forward(
         backend = %choice.cell.meta.name, rule = %hub.settings.rule_text(choice),
         candidates = choices.len(), "call routed"
     );
-    let mut uris = Uris::new(&choice.cell, hub.settings.namespaces);
+    let mut uris = Uris::new(hub, &choice.cell, &principal);
     if let Some(tasks) = tasks {
         uris = uris.with_tasks(tasks, &choice.cell);
     }

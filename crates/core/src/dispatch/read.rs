@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use mcp_router_protocol::{ErrorObject, ItemKind, RawJson, code, uri};
-use mcp_router_service::{CallError, McpRequest, McpResponse};
+use mcp_router_service::{CallError, McpRequest, McpResponse, Principal};
 
 use super::failover::{Candidates, send};
 use super::uris::{Uris, offers};
@@ -22,16 +22,19 @@ pub(super) async fn read(
     };
     hub.ready().await;
     let snapshot = hub.snapshot.load_full();
-    let Some((choices, own)) = owners(&snapshot, &asked) else {
+    let found = owners(&snapshot, &asked);
+    let found = found.or_else(|| linked(hub, &request.context.principal, &asked));
+    let Some((choices, own)) = found else {
         return Ok(not_found(&asked));
     };
     let choices = pinned::candidates(&snapshot, ItemKind::Resource, &request, &own, choices)?;
     if own != asked {
         request.params = request.params.with_uri(&own);
     }
+    let principal = request.context.principal.clone();
     let sent = send(Candidates::from(&choices[..]), request, |_, _| None);
     let (answer, choice) = sent.await?;
-    let uris = Uris::new(&choice.cell, hub.settings.namespaces);
+    let uris = Uris::new(hub, &choice.cell, &principal);
     uris.asked(&own, &asked).answer(answer)
 }
 
@@ -48,28 +51,51 @@ fn not_found(asked: &str) -> McpResponse {
     ))
 }
 
+/// The backend that gave this caller a link which says nothing about whose it is.
+fn linked(
+    hub: &Hub,
+    principal: &Principal,
+    asked: &str,
+) -> Option<(Cow<'static, [Choice]>, String)> {
+    if hub.settings.namespaces {
+        return None;
+    }
+    let cell = hub.cells.get(hub.links.owner(principal, asked)?)?;
+    let choice = Choice::unlisted(cell, ItemKind::Resource, asked);
+    Some((Cow::Owned(vec![choice]), asked.to_owned()))
+}
+
 /// Who may serve `asked`, in order, and under which URI of their own. Backends are never probed for
 /// it: that would show one backend the URIs of another.
 pub(super) fn owners<'a>(
     snapshot: &'a Snapshot,
     asked: &str,
 ) -> Option<(Cow<'a, [Choice]>, String)> {
-    if let Some(entry) = snapshot.table(ItemKind::Resource).get(asked) {
+    let listed = snapshot.table(ItemKind::Resource).get(asked);
+    if let Some(entry) = listed.or_else(|| snapshot.rewritten(asked)) {
         let own = entry.shown.key().to_owned();
         return Some((Cow::Borrowed(&entry.choices), own));
     }
     let templates = snapshot.table(ItemKind::Template).entries();
-    if snapshot.namespaces.is_empty() {
-        let choices = by_template(templates, asked)?;
-        return Some((Cow::Borrowed(choices), asked.to_owned()));
+    if !snapshot.prefixed {
+        if let Some(choices) = by_template(templates, asked) {
+            return Some((Cow::Borrowed(choices), asked.to_owned()));
+        }
+        // A link to what another backend has under the same address was given with a prefix.
+        let scheme = asked.split(':').next().unwrap_or_default();
+        if !scheme.contains('+') && scheme != "ui" {
+            return None;
+        }
     }
     let known = |alias: &str| snapshot.namespaces.get(alias).cloned();
     let (namespace, own) = uri::resolve(asked, known)?;
-    let exposed = uri::expose(Some(&namespace), &own);
-    let listed = snapshot.table(ItemKind::Resource).get(&exposed);
-    let choices = listed.map(|entry| &entry.choices[..]);
-    if let Some(choices) = choices.or_else(|| by_template(templates, &exposed)) {
-        return Some((Cow::Borrowed(choices), own.into_owned()));
+    if snapshot.prefixed {
+        let exposed = uri::expose(Some(&namespace), &own);
+        let listed = snapshot.table(ItemKind::Resource).get(&exposed);
+        let choices = listed.map(|entry| &entry.choices[..]);
+        if let Some(choices) = choices.or_else(|| by_template(templates, &exposed)) {
+            return Some((Cow::Borrowed(choices), own.into_owned()));
+        }
     }
     // Nobody says that it is theirs: the backends of the namespace that have resources at all.
     let mut cells: Vec<_> = snapshot.in_namespace(&namespace).collect();

@@ -143,8 +143,9 @@ pub(super) async fn relay(
     request.context.pin = Some(pin);
     // Asking twice does no more than asking once: all three are acknowledged, not answered.
     request.context.repeat.after = RepeatAfter::Failed;
+    let principal = request.context.principal.clone();
     let answer = send_to(cell, request).await?;
-    let uris = Uris::new(cell, hub.settings.namespaces);
+    let uris = Uris::new(hub, cell, &principal);
     Ok(match answer {
         McpResponse::Ready(Outcome::Complete(result)) => {
             McpResponse::complete(renamed(&result, &asked, &uris))

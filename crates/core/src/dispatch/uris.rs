@@ -2,27 +2,67 @@
 
 use std::sync::Arc;
 
+use mcp_router_protocol::result::rewrite_uris;
 use mcp_router_protocol::{ItemKind, Namespace, RawJson, uri};
-use mcp_router_service::{CallError, Event, McpResponse, Outcome, ResponseStream};
+use mcp_router_service::{CallError, Event, McpResponse, Outcome, Principal, ResponseStream};
 
+use super::read::owners;
 use super::tasks::Tasks;
 use crate::backend::Cell;
+use crate::hub::Hub;
 
 /// How resource URIs in answers are spelled for clients.
 #[derive(Clone, Debug)]
 pub(crate) struct Uris {
     namespace: Option<Namespace>,
+    /// Where addresses carry no namespaces.
+    links: Option<Linking>,
     /// A URI of the backend's, and the client's own spelling of it (R20: echoed as asked).
     asked: Option<(String, String)>,
     /// Whose task a call may become.
     task: Option<(Tasks, Arc<Cell>)>,
 }
 
+/// The links in an answer of a backend, to be found again without namespaces.
+#[derive(Clone, Debug)]
+struct Linking {
+    hub: Arc<Hub>,
+    cell: Arc<Cell>,
+    principal: Principal,
+}
+
+impl Linking {
+    /// The spelling of a link, if it needs one of its own: whoever else has something under the
+    /// address would be asked for it. One that nobody has is remembered.
+    fn spell(&self, own: &str) -> Option<String> {
+        let snapshot = self.hub.snapshot.load();
+        let place = self.cell.position;
+        match owners(&snapshot, own) {
+            Some((choices, _)) if choices.iter().any(|c| c.cell.position == place) => None,
+            Some(_) => {
+                let namespace = self.cell.meta.namespace.as_ref()?;
+                Some(uri::expose(Some(namespace), own))
+            }
+            None => {
+                self.hub.links.note(&self.principal, own, place);
+                None
+            }
+        }
+    }
+}
+
 impl Uris {
-    pub(crate) fn new(cell: &Cell, namespaces: bool) -> Self {
-        let namespace = cell.meta.namespace.clone().filter(|_| namespaces);
+    /// For an answer of this backend to this caller.
+    pub(crate) fn new(hub: &Arc<Hub>, cell: &Arc<Cell>, principal: &Principal) -> Self {
+        let prefixed = hub.settings.namespaces;
+        let linking = || Linking {
+            hub: hub.clone(),
+            cell: cell.clone(),
+            principal: principal.clone(),
+        };
         Self {
-            namespace,
+            namespace: cell.meta.namespace.clone().filter(|_| prefixed),
+            links: (!prefixed).then(linking),
             asked: None,
             task: None,
         }
@@ -40,11 +80,12 @@ impl Uris {
     }
 
     pub(super) fn rewrite(&self, result: &RawJson) -> RawJson {
-        if self.namespace.is_none() {
+        if self.namespace.is_none() && self.links.is_none() {
             return result.clone();
         }
-        mcp_router_protocol::result::rewrite_uris(result, |own| match &self.asked {
-            Some((asked, client)) if asked == own => Some(client.clone()),
+        rewrite_uris(result, |own| match (&self.asked, &self.links) {
+            (Some((asked, client)), _) if asked == own => Some(client.clone()),
+            (_, Some(links)) => links.spell(own),
             _ => Some(uri::expose(self.namespace.as_ref(), own)),
         })
     }
@@ -68,7 +109,7 @@ impl Uris {
         use futures::StreamExt;
         Ok(match answer {
             McpResponse::Ready(outcome) => McpResponse::Ready(self.outcome(outcome)?),
-            McpResponse::Stream(stream) if self.namespace.is_some() || self.task.is_some() => {
+            McpResponse::Stream(stream) => {
                 let mapped = stream.map(move |event| {
                     Ok(match event? {
                         Event::Outcome(outcome) => Event::Outcome(self.outcome(outcome)?),
@@ -77,7 +118,6 @@ impl Uris {
                 });
                 McpResponse::Stream(ResponseStream::new(mapped))
             }
-            stream @ McpResponse::Stream(_) => stream,
         })
     }
 }

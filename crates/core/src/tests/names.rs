@@ -141,3 +141,73 @@ async fn names_of_a_router_behind_the_router_work_in_every_spelling() {
         assert_eq!(called(&router, &mock, "x", fitted).await.unwrap(), own);
     }
 }
+
+async fn links(router: &Router, tool: &str) -> Vec<String> {
+    let params = json!({ "name": tool });
+    let result = ask(router, "x", Method::ToolsCall, params).await.unwrap();
+    let content = result["content"].as_array().unwrap();
+    content
+        .iter()
+        .map(|link| link["uri"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_namespaces_links_lead_to_the_backend_that_gave_them() {
+    let link = |uri: &str| json!({ "type": "resource_link", "uri": uri });
+    let ((one, a), (two, b)) = (Mock::backend("a", &["find"]), Mock::backend("b", &["seek"]));
+    one.list(ItemKind::Resource, &[&["memo:listed"]]);
+    let answer = json!({ "content": [link("memo:listed"), link("memo:new"), link("memo:own")] });
+    two.list(ItemKind::Resource, &[&["memo:own"]]);
+    two.answer(super::mock::Answer::Result(answer));
+    let router = router(Router::builder().namespaces(false).backend(a).backend(b));
+    router.ready().await;
+    let read = async |uri: &str| {
+        let params = json!({ "uri": uri });
+        ask(&router, "x", Method::ResourcesRead, params)
+            .await
+            .map(drop)
+    };
+    assert_eq!(read("memo:new").await, Err(-32602));
+    assert_eq!(
+        links(&router, "seek").await,
+        ["b+memo:listed", "memo:new", "memo:own"]
+    );
+    for (asked, own) in [
+        ("b+memo:listed", "memo:listed"),
+        ("memo:new", "memo:new"),
+        ("memo:own", "memo:own"),
+    ] {
+        let before = two.calls().len();
+        read(asked).await.unwrap();
+        assert_eq!(two.calls()[before]["uri"], own);
+    }
+    read("memo:listed").await.unwrap();
+    assert_eq!(one.calls()[0]["uri"], "memo:listed");
+    assert_eq!(read("memo:unheard-of").await, Err(-32602));
+}
+
+#[tokio::test(start_paused = true)]
+async fn r20_addresses_are_understood_as_url_parsers_rewrite_them() {
+    let (mock, backend) = Mock::backend("db", &[]);
+    let own = [
+        "x-odd+s://a//b/../c",
+        "memo://größe/☃ x",
+        "db://h:005432/./t",
+    ];
+    mock.list(ItemKind::Resource, &[&own]);
+    let router = router(Router::builder().backend(backend));
+    router.ready().await;
+    for (asked, own) in [
+        ("db+x-odd+s://a//c", own[0]),
+        ("db+memo://gr%C3%B6%C3%9Fe/%E2%98%83%20x", own[1]),
+        ("DB+db://h:5432/t", own[2]),
+    ] {
+        let before = mock.calls().len();
+        let params = json!({ "uri": asked });
+        ask(&router, "x", Method::ResourcesRead, params)
+            .await
+            .unwrap();
+        assert_eq!(mock.calls()[before]["uri"], own, "{asked}");
+    }
+}

@@ -85,7 +85,11 @@ impl Parked {
             .drain(..)
             .for_each(|(_, request)| no_answer(request));
         // Even at the end of the router it is read once more: answers go by the stream.
-        let grace = if stop.is_cancelled() { Duration::ZERO } else { GRACE };
+        let grace = if stop.is_cancelled() {
+            Duration::ZERO
+        } else {
+            GRACE
+        };
         let until = Instant::now() + grace;
         while self.end.is_none() {
             match timeout_at(until, self.stream.next()).await {
