@@ -22,7 +22,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use mcp_router_protocol::Method;
 use mcp_router_service::{
-    CallError, McpRequest, McpResponse, McpService, Prober, Pulse, Reason, Sent,
+    CallError, McpRequest, McpResponse, McpService, Outcome, Prober, Pulse, Reason, Sent,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -113,7 +113,15 @@ async fn call(
             // Worth no process. One that is there hears of it with the next call.
             return Ok(McpResponse::complete(able::nothing()));
         }
-        let peer = own.link(session)?.peer().await?;
+        let link = match request.method.is_notification() {
+            // A process that is started later knows it from the start.
+            true => own.started(session),
+            false => Some(own.link(session)?),
+        };
+        let Some(link) = link else {
+            return Ok(McpResponse::Ready(Outcome::Accepted));
+        };
+        let peer = link.peer().await?;
         peer.keep_level(level, &request.context).await;
         return peer.call(request).await;
     }

@@ -67,6 +67,13 @@ impl Own {
         }
     }
 
+    /// A client's process, if it was started.
+    pub(super) fn started(&self, session: &Session) -> Option<Arc<Link<Peer>>> {
+        let place = session.slot(&self.key, Place::default);
+        let place = place.0.lock().unwrap_or_else(PoisonError::into_inner);
+        place.clone()
+    }
+
     /// A client's process; started now if there is none.
     ///
     /// # Errors

@@ -221,24 +221,24 @@ pub(super) async fn open(edge: &Arc<Edge>, like: &Lane, owner: Owner) -> Result<
     Ok(lane)
 }
 
-/// A client's message without an answer: only its own conversation is told.
+/// A client's message without an answer: only its own conversation is told, if there is one. One
+/// that is opened later knows it from the start.
+///
+/// # Errors
+/// If the backend does not take it.
 pub(super) async fn notify(
     edge: &Arc<Edge>,
     catalogue: &Lane,
     request: &McpRequest,
 ) -> Result<McpResponse, CallError> {
-    let of_one = request.context.session.is_some()
-        && match edge.params.session {
-            SessionMode::Shared => false,
-            SessionMode::PerClient => true,
-            SessionMode::Auto => catalogue.stateful(),
-        };
-    if of_one {
-        let lane = Lanes::find(edge, catalogue, request).await?;
-        return lane.notify(edge, request).await;
+    let lane = Lanes::existing(edge, catalogue, request);
+    match lane.filter(|lane| lane.mux().is_of_one()) {
+        Some(lane) => lane.notify(edge, request).await,
+        None => {
+            dropped::count_of(Dropped::ClientNotificationShared, &request.method);
+            Ok(McpResponse::Ready(Outcome::Accepted))
+        }
     }
-    dropped::count_of(Dropped::ClientNotificationShared, &request.method);
-    Ok(McpResponse::Ready(Outcome::Accepted))
 }
 
 /// Whether only the router itself asks this of a backend.

@@ -11,10 +11,6 @@ use crate::client::dialect::{Answer, Asked, Dialect};
 use crate::client::respond::{Source, respond};
 
 /// What came for a call on another stream than its own.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is taken apart where it is made"
-)]
 pub(crate) enum Arrival {
     Event(Event),
     Answer(Result<Answer, CallError>),

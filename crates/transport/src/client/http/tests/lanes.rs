@@ -247,7 +247,15 @@ async fn a_clients_notification_reaches_its_own_session_only() {
         Ok(Outcome::Accepted)
     ));
     let mut own = changed;
-    own.context.session = Some(client("a", r#"{"roots":{}}"#));
+    let a = client("a", r#"{"roots":{}}"#);
+    own.context.session = Some(a.clone());
+    // Nothing is opened for it.
+    assert!(matches!(
+        answered(&edge, own.clone()).await,
+        Ok(Outcome::Accepted)
+    ));
+    assert_eq!(fake.count("initialize"), 1);
+    assert_eq!(says_to(&edge, &a).await, "s1");
     assert!(matches!(answered(&edge, own).await, Ok(Outcome::Accepted)));
     let seen = fake
         .until(|s| s.rpc() == "notifications/roots/list_changed")
