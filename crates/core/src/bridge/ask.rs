@@ -7,6 +7,10 @@ use mcp_router_service::{CallError, ClientProfile, Reason, Sent};
 /// Most requests in one round.
 pub(super) const MAX_REQUESTS: usize = 64;
 
+/// Largest state of a backend, in bytes: clients have to send it back, sealed, within the limit of
+/// a request.
+const MAX_STATE: usize = 1 << 20;
+
 /// One entry of `inputRequests`.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
@@ -33,6 +37,10 @@ impl Wanted {
         let state = present("requestState");
         if state.as_ref().is_some_and(|s| !s.as_str().starts_with('"')) {
             return Err(invalid("`requestState` is no string"));
+        }
+        if state.as_ref().is_some_and(|s| s.bytes().len() > MAX_STATE) {
+            let error = CallError::new(Reason::TooLarge, Sent::Unknown);
+            return Err(error.detail("`requestState` is over 1 MiB"));
         }
         let mut requests = Vec::new();
         if let Some(all) = present("inputRequests") {

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::{ErrorObject, RawJson, code, json};
 use mcp_router_service::{CallError, McpRequest, McpResponse, Pin};
 
@@ -135,7 +136,7 @@ async fn resume(
         match at.and_then(|at| parked.open.remove(at)) {
             // A backend that has stopped waiting for this one goes on by itself.
             Some((_, asked)) => drop(asked.reply.send(Ok(answer))),
-            None => tracing::debug!("an input response answers nothing that was asked"),
+            None => dropped::count(Dropped::ClientAnswerUnknown),
         }
     }
     let mut call = Call {

@@ -5,6 +5,7 @@ mod afresh;
 mod legacy_clients;
 mod parked;
 mod parked_ends;
+mod parked_random;
 mod passed;
 
 use std::sync::Arc;
