@@ -31,6 +31,9 @@ use crate::client::info::listen_params;
 const STABLE: Duration = Duration::from_secs(30);
 /// The longest wait before a stream is opened again.
 const LONGEST: Duration = Duration::from_secs(30);
+/// What a server can say of that at least and at most.
+const SOONEST: Duration = Duration::from_millis(100);
+const LATEST: Duration = Duration::from_secs(60);
 /// How long a conversation waits for its stream before its first call.
 const OPENING: Duration = Duration::from_millis(500);
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -120,7 +123,7 @@ async fn hear(
                     () = take_all(edge, &mut messages, session) => {}
                     () = renewed => continue,
                 }
-                pace.at_least(messages.retry());
+                pace.told(messages.retry());
                 let id = messages.last_id().cloned();
                 last_id = id.and_then(|id| HeaderValue::from_maybe_shared(id).ok());
             }
@@ -243,7 +246,8 @@ fn all_changed(edge: &Edge) {
 struct Pace {
     backoff: Backoff,
     started: Instant,
-    least: Duration,
+    /// What the server said, if it did and the stream was open (R48).
+    retry: Option<Duration>,
 }
 
 impl Pace {
@@ -251,19 +255,22 @@ impl Pace {
         Self {
             backoff: Backoff::new(BackoffParams::RECONNECT.capped(LONGEST)),
             started: Instant::now(),
-            least: Duration::ZERO,
+            retry: None,
         }
     }
 
-    fn at_least(&mut self, wait: Option<Duration>) {
-        self.least = wait.unwrap_or_default().min(Duration::from_secs(60));
+    /// A server that closes its streams on purpose says when to come back.
+    fn told(&mut self, retry: Option<Duration>) {
+        self.retry = retry.map(|retry| retry.clamp(SOONEST, LATEST));
     }
 
     async fn wait(&mut self) {
-        if self.started.elapsed() >= STABLE {
+        let retry = self.retry.take();
+        if self.started.elapsed() >= STABLE || retry.is_some() {
             self.backoff.reset();
         }
-        sleep(self.backoff.next().max(self.least)).await;
+        let wait = retry.unwrap_or_else(|| self.backoff.next());
+        sleep(wait).await;
         self.started = Instant::now();
     }
 }

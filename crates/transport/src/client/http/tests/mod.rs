@@ -3,6 +3,7 @@
 mod asked;
 mod calls;
 mod carried;
+mod closed;
 mod fake;
 mod faults;
 mod finding;
