@@ -190,10 +190,11 @@ async fn what_a_backend_refuses_is_refused() {
         .await;
     let router = router(&config([("a", backend.url())])).await;
     let session = router.legacy_session(L4).await;
-    let answer = subscribe(&session, "a+memo://x/private").await;
-    assert!(answer["error"]["code"].is_i64(), "{answer}");
-    let answer = subscribe(&session, "b+memo://x").await;
-    assert!(answer["error"]["code"].is_i64(), "{answer}");
+    for nobody_tells_of in ["a+memo://x/private", "b+memo://x"] {
+        let answer = subscribe(&session, nobody_tells_of).await;
+        assert_eq!(answer["error"]["code"], -32002, "{answer}");
+        assert_eq!(answer["error"]["data"]["uri"], nobody_tells_of, "{answer}");
+    }
     let (_events, honoured) = watch(&router.modern(), &["a+memo://x/private"]).await;
     assert_eq!(honoured, json!({}));
 }

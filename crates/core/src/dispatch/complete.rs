@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use mcp_router_protocol::{ItemKind, RawJson, json};
-use mcp_router_service::{CallError, ClientProfile, McpRequest, McpResponse};
+use mcp_router_protocol::{ItemKind, RawJson, code, json};
+use mcp_router_service::{CallError, ClientProfile, McpRequest, McpResponse, Outcome};
 
 use super::failover::{Candidates, send};
 use super::{invalid_params, pinned, read};
@@ -36,7 +36,19 @@ pub(super) async fn complete(
     }
     let choices = pinned::candidates(&snapshot, ItemKind::Prompt, &request, &own, choices)?;
     let (answer, _) = send(Candidates::from(&choices[..]), request, |_, _| None).await?;
-    Ok(answer)
+    Ok(completed(answer))
+}
+
+/// Servers of 2024-11-05 complete without saying so, others do not at all: all are asked, and one
+/// that does not know the method has nothing to suggest.
+fn completed(answer: McpResponse) -> McpResponse {
+    match answer {
+        McpResponse::Ready(Outcome::Error(error)) if error.code() == code::METHOD_NOT_FOUND => {
+            let nothing = r#"{"completion":{"values":[],"total":0,"hasMore":false}}"#;
+            McpResponse::complete(RawJson::from_static(nothing))
+        }
+        other => other,
+    }
 }
 
 /// Who can complete the reference, the member that names the item, and its name there.

@@ -1,7 +1,7 @@
 //! Calls: to the owner, under its own name, and what comes back.
 
-use mcp_router_protocol::{ItemKind, Method, code};
-use mcp_router_service::{Reason, Sent};
+use mcp_router_protocol::{ErrorObject, ItemKind, Method, RawJson, code};
+use mcp_router_service::{CallError, McpRequest, McpResponse, Reason, Sent};
 use serde_json::json;
 
 use super::mock::{Answer, Mock, ask, router, try_ask};
@@ -236,6 +236,23 @@ async fn completions_go_to_the_owner_of_the_reference() {
         ask(&router, Method::Complete, wrong).await,
         Err(code::INVALID_PARAMS)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_cannot_complete_suggests_nothing() {
+    let silent = tower::service_fn(|request: McpRequest| async move {
+        let list = r#"{"prompts":[{"name":"p"}]}"#;
+        Ok::<_, CallError>(match request.method {
+            Method::PromptsList => McpResponse::complete(RawJson::from_static(list)),
+            _ => McpResponse::error(ErrorObject::new(code::METHOD_NOT_FOUND, "no such method")),
+        })
+    });
+    let router =
+        router(Router::builder().backend(crate::Backend::new("a".parse().unwrap(), silent)));
+    let reference = json!({ "type": "ref/prompt", "name": "p" });
+    let params = json!({ "ref": reference, "argument": { "name": "x", "value": "" } });
+    let answer = ask(&router, Method::Complete, params).await.unwrap();
+    assert_eq!(answer["completion"]["values"], json!([]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -182,9 +182,10 @@ fn plain(result: &RawJson) -> RawJson {
 /// R30: "no such resource" has its own code here, modern codes have no meaning, and only the
 /// newest of these revisions knows of URLs to be visited first.
 fn legacy_error(method: &Method, revision: Revision, error: ErrorObject) -> ErrorObject {
+    let of_resource = matches!(method, Method::ResourcesRead | Method::ResourcesSubscribe);
     let names_uri = || error.data().is_some_and(|d| d.get("uri").is_some());
     match error.code() {
-        code::INVALID_PARAMS if *method == Method::ResourcesRead && names_uri() => {
+        code::INVALID_PARAMS if of_resource && names_uri() => {
             error.with_code(code::RESOURCE_NOT_FOUND)
         }
         code::URL_ELICITATION_REQUIRED if revision < Revision::V2025_11_25 => {
