@@ -125,6 +125,11 @@ impl Mux {
         self.turns.begin();
     }
 
+    /// Whether a call would have to wait for its turn.
+    pub(crate) fn turn_is_taken(&self) -> bool {
+        self.turns.are_taken()
+    }
+
     /// A call's turn, if it needs one; see [`Ticket::keep`].
     ///
     /// # Errors

@@ -28,8 +28,13 @@ const OF_ALL: usize = 64;
 const IDLE: Duration = Duration::from_secs(300);
 const SPARE: Duration = Duration::from_secs(5);
 
-/// Whose an interactive conversation is: a principal's, and what of its clients was declared.
-type Key = (Principal, Bytes);
+/// Conversations of one kind for clients that cannot be told apart. In one whose calls take turns, a
+/// call that waits for its client would hold up everybody.
+const COPIES: u8 = 16;
+
+/// Whose an interactive conversation is: a principal's, what of its clients was declared, and which
+/// of several like it.
+type Key = (Principal, Bytes, u8);
 type Table = HashMap<Key, Arc<Kept>>;
 
 /// The shared conversation, and the interactive ones.
@@ -57,6 +62,13 @@ impl Kept {
 
     fn use_it(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Whether a call that takes turns would have to wait here.
+    fn is_taken(&self) -> bool {
+        self.place
+            .get()
+            .is_some_and(|lane| lane.mux().turn_is_taken())
     }
 
     fn is_idle(&self, time: Duration) -> bool {
@@ -89,12 +101,7 @@ impl Pool {
             return self.shared.lane(edge, catalogue, open).await;
         }
         let declared = able::declared(&context.client);
-        let key = (context.principal.clone(), declared.bytes().clone());
-        let kept = self.interactive.load().get(&key).cloned();
-        let kept = match kept {
-            Some(kept) => kept,
-            None => self.make_room(edge, key)?,
-        };
+        let kept = self.free(edge, &context.principal, declared.bytes())?;
         kept.use_it();
         let open = || async {
             let lane = lanes::open(edge, catalogue, Owner::many(declared, &edge.identity)).await?;
@@ -107,6 +114,36 @@ impl Pool {
         kept.place.lane(edge, catalogue, open).await
     }
 
+    /// A conversation of this kind where no other call has the turn, or else the first one, where
+    /// the call waits for it.
+    fn free(
+        &self,
+        edge: &Arc<Edge>,
+        principal: &Principal,
+        declared: &Bytes,
+    ) -> Result<Arc<Kept>, CallError> {
+        let key = |copy| (principal.clone(), declared.clone(), copy);
+        let table = self.interactive.load();
+        let Some(first) = table.get(&key(0)) else {
+            return self.make_room(edge, key(0));
+        };
+        if *principal != Principal::Anonymous || !first.is_taken() {
+            return Ok(first.clone());
+        }
+        for copy in 1..COPIES {
+            match table.get(&key(copy)) {
+                Some(kept) if kept.is_taken() => {}
+                Some(kept) => return Ok(kept.clone()),
+                None => {
+                    return self
+                        .make_room(edge, key(copy))
+                        .or_else(|_| Ok(first.clone()));
+                }
+            }
+        }
+        Ok(first.clone())
+    }
+
     /// A place for another conversation.
     fn make_room(&self, edge: &Arc<Edge>, key: Key) -> Result<Arc<Kept>, CallError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,12 +151,14 @@ impl Pool {
         if let Some(kept) = table.get(&key) {
             return Ok(kept.clone());
         }
-        let own = table.keys().filter(|(who, _)| *who == key.0).count();
+        let is_own = |(who, _, copy): &Key| *who == key.0 && *copy == 0;
+        let own = table.keys().filter(|other| is_own(other)).count();
+        let own = if key.2 == 0 { own } else { 0 };
         if own >= OF_ONE || table.len() >= OF_ALL {
             let only_own = own >= OF_ONE;
             let spare = table
                 .iter()
-                .filter(|((who, _), kept)| (!only_own || *who == key.0) && kept.is_idle(SPARE))
+                .filter(|((who, ..), kept)| (!only_own || *who == key.0) && kept.is_idle(SPARE))
                 .map(|(key, _)| key.clone())
                 .next();
             let Some(spare) = spare.and_then(|spare| table.remove(&spare)) else {

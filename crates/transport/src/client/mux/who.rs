@@ -108,6 +108,11 @@ impl Turns {
         self.needed.store(true, Ordering::Relaxed);
     }
 
+    /// Whether a call that needs a turn would have to wait.
+    pub(super) fn are_taken(&self) -> bool {
+        self.needed.load(Ordering::Relaxed) && self.turn.available_permits() == 0
+    }
+
     /// A call's turn, if it needs one: to be held until the call has ended.
     ///
     /// # Errors

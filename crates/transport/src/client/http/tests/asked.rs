@@ -1,12 +1,13 @@
 //! Servers that ask, and where their questions and answers come.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use mcp_router_protocol::RawJson;
 use mcp_router_service::{ClientProfile, McpResponse};
 
 use super::fake::*;
+use super::streams::sse_backend;
 use super::*;
 
 fn from(capabilities: &'static str) -> McpRequest {
@@ -100,4 +101,27 @@ async fn r48_an_answer_on_the_sessions_own_stream_ends_the_call() {
         panic!("{answer:?}");
     };
     assert_eq!(result.get_str("said").unwrap(), "elsewhere");
+}
+
+#[tokio::test]
+async fn r37_a_call_that_waits_holds_up_no_other_that_cannot_be_told_from_it() {
+    let inner = sse_backend("/messages");
+    let first = AtomicBool::new(true);
+    let fake = Fake::start(move |seen| match seen.rpc() {
+        "tools/call" if first.swap(false, Ordering::Relaxed) => status(202),
+        _ => inner(seen),
+    });
+    let fake = fake.await;
+    let edge = http(params(&format!("{}/sse", fake.url)));
+    let able = r#"{"roots":{}}"#;
+    let waiting = tokio::spawn(edge.service.clone().oneshot(from(able)));
+    within(fake.until(|s| s.rpc() == "tools/call")).await;
+    let Ok(Outcome::Complete(result)) = answered(&edge, from(able)).await else {
+        panic!("expected a result");
+    };
+    assert_eq!(result.get_str("said").unwrap(), "over sse");
+    // The router's own, that of the call that waits, and one more.
+    let streams = fake.seen().iter().filter(|s| s.method == "GET").count();
+    assert_eq!(streams, 3);
+    waiting.abort();
 }
