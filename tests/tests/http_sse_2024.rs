@@ -1,7 +1,8 @@
 //! HTTP+SSE of 2024-11-05, the client's side: a stream that is the session, and a URL to post to.
 
 use http::Method;
-use mcp_router_tests::harness::{HttpClient, Reply, Scene, SseReader, text};
+use mcp_router_tests::fixture::{Era, Fixture};
+use mcp_router_tests::harness::{HttpClient, Reply, Scene, SseReader, agreeable, text};
 use serde_json::{Value, json};
 
 const L1: &str = "2024-11-05";
@@ -37,9 +38,14 @@ impl Channel {
     }
 
     async fn open(scene: &Scene) -> Self {
+        Self::open_with(scene, json!({})).await
+    }
+
+    async fn open_with(scene: &Scene, capabilities: Value) -> Self {
         let mut channel = Self::connect(scene).await;
         let client = json!({"name": "old", "version": "1"});
-        let params = json!({"protocolVersion": L1, "capabilities": {}, "clientInfo": client});
+        let params =
+            json!({"protocolVersion": L1, "capabilities": capabilities, "clientInfo": client});
         let answer = channel.request("initialize", params).await;
         assert_eq!(answer["result"]["protocolVersion"], L1, "{answer}");
         assert_eq!(
@@ -76,6 +82,27 @@ impl Channel {
     async fn call(&mut self, tool: &str, arguments: Value) -> Value {
         self.request("tools/call", json!({"name": tool, "arguments": arguments}))
             .await
+    }
+}
+
+impl Channel {
+    /// Calls a tool and answers what is asked meanwhile; what that was, and the response.
+    async fn talk(&mut self, tool: &str, arguments: Value) -> (Vec<Value>, Value) {
+        let params = json!({"name": tool, "arguments": arguments});
+        let id = self.send("tools/call", params).await;
+        let mut asked = Vec::new();
+        loop {
+            let message = self.events.message().await;
+            if message.get("method").is_none() && message["id"] == id {
+                return (asked, message);
+            }
+            if message.get("id").is_some() {
+                let result = agreeable(&message);
+                let reply = json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
+                taken(&self.post(reply.to_string()).await);
+                asked.push(message);
+            }
+        }
     }
 }
 
@@ -332,4 +359,31 @@ async fn a_call_before_initialize_is_refused_and_the_end_of_the_stream_ends_its_
     log.wait("its end", |log| log.cancelled() + log.abandoned() == 1)
         .await;
     scene.works().await;
+}
+
+#[tokio::test]
+async fn r31_r35_a_client_of_http_sse_is_asked_on_its_stream_whatever_the_backend_speaks() {
+    for (era, backend) in [(Era::Legacy, "legacy"), (Era::Modern, "modern")] {
+        let scene = Scene::with("", Fixture::builder().era(era).asking()).await;
+        let able = json!({"sampling": {}, "roots": {}});
+        let mut channel = Channel::open_with(&scene, able).await;
+        for (tool, method) in [
+            ("ask_sampling", "sampling/createMessage"),
+            ("ask_roots", "roots/list"),
+        ] {
+            let nonce = format!("{backend} {tool}");
+            let arguments = json!({ "nonce": nonce });
+            let (asked, answer) = channel.talk(&format!("a.{tool}"), arguments).await;
+            assert_eq!(asked.len(), 1, "{nonce}: {answer}");
+            assert_eq!(asked[0]["method"], method);
+            let says: Value = serde_json::from_str(text(&answer)).expect("JSON");
+            assert_eq!(says["answers"], json!([agreeable(&asked[0])]), "{answer}");
+            assert_eq!(scene.backend().log().executions(&nonce), 1);
+        }
+        // Its revision has no elicitation.
+        let (asked, answer) = channel.talk("a.ask_elicit", json!({"nonce": "n"})).await;
+        assert_eq!(asked.len(), 0);
+        let refused = answer.get("error").is_some() || answer["result"]["isError"] == true;
+        assert!(refused, "{answer}");
+    }
 }
