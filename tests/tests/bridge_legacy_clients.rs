@@ -37,7 +37,7 @@ async fn r31_a_client_of_each_revision_is_asked_what_its_revision_has_words_for(
     ] {
         let session = session(&scene, revision, declared(revision)).await;
         for tool in tools {
-            let nonce = format!("{revision} {tool}");
+            let nonce = format!("{revision}-{tool}");
             let talk = session
                 .talk(&format!("a.{tool}"), json!({ "nonce": nonce }), |r| {
                     Ok(agreeable(r))

@@ -231,16 +231,12 @@ async fn r35_a_stateless_client_is_not_asked_what_it_did_not_declare() {
     );
     let required = refused.json()["error"]["data"]["requiredCapabilities"].take();
     assert_eq!(required, json!({"elicitation": {"form": {}}}));
-    // A backend that asks nevertheless is told that nobody can answer.
+    // A backend that asks nevertheless ends the call.
     let scene = Scene::with("", legacy()).await;
     let poor = ModernClient::with_capabilities(scene.router().addr(), json!({"roots": {}}));
     let talk = poor.talk("a.ask_elicit", json!({"nonce": "n"})).await;
     assert_eq!(talk.asked.len(), 0);
-    assert!(
-        talk.says()["answers"][0].get("error").is_some(),
-        "{}",
-        talk.response
-    );
+    assert_eq!(talk.code(), Some(-32021), "{}", talk.response);
 }
 
 #[tokio::test]
