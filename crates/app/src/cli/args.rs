@@ -87,7 +87,7 @@ pub(super) enum Command {
             default_value = "plain",
             hide_default_value = true
         )]
-        host: Profile,
+        profile: Profile,
     },
     /// Call one tool and print its result as JSON
     Call {

@@ -43,7 +43,7 @@ fn dispatch(edge: Edge, cli: Cli) -> u8 {
             USAGE
         }
         Some(Command::Check) => check::check(&cli),
-        Some(Command::Tools { json, host }) => tools::tools(&cli, json, host),
+        Some(Command::Tools { json, profile }) => tools::tools(&cli, json, profile),
         Some(Command::Call { name, arguments }) => call::call(&cli, &name, &arguments),
         None => serve::serve(edge, &cli),
     }

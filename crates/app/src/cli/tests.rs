@@ -1,6 +1,7 @@
 use std::ffi::OsString;
 
 use mcp_router_config::VARIABLES;
+use mcp_router_protocol::Profile;
 
 use super::*;
 
@@ -35,6 +36,24 @@ fn a_call_without_arguments_has_an_empty_object() {
     };
     assert_eq!(cli.command, Some(expected));
     assert!(cli.demo);
+}
+
+#[test]
+fn tools_can_be_shown_as_a_host_gets_them_whatever_the_address() {
+    let profile = |args: &[&str]| match parse(Edge::Http, args).unwrap().command {
+        Some(Command::Tools { profile, .. }) => profile,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(profile(&["--host", "::1", "tools"]), Profile::Plain);
+    assert_eq!(profile(&["tools", "--as", "cursor"]), Profile::Cursor);
+    assert_eq!(
+        profile(&["tools", "--as", "claude-ai"]),
+        Profile::ClaudeDesktop
+    );
+    assert_eq!(
+        parse(Edge::Stdio, &["tools", "--as", "x"]).unwrap_err(),
+        USAGE
+    );
 }
 
 #[test]

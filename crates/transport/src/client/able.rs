@@ -15,6 +15,8 @@ const ASKING: [&str; 3] = ["sampling", "elicitation", "roots"];
 
 /// The one extension that works without the modern revision: it is all in results and resources.
 const UI: &str = "io.modelcontextprotocol/ui";
+/// The one that the router carries between modern peers.
+const TASKS: &str = "io.modelcontextprotocol/tasks";
 
 /// Everything that can be brought to some client. For conversations that the router has for
 /// itself, and for processes that all share.
@@ -37,6 +39,29 @@ pub(crate) fn can_be_asked(client: &ClientProfile) -> bool {
     };
     // `{}` is what most clients say, and this is asked at every call.
     capabilities.bytes().len() > 2 && ASKING.iter().any(|name| client.can(name))
+}
+
+/// What a modern backend is told of a modern client: all but what the router could not bring over,
+/// which are extensions that it does not know and everything experimental. `None`: just all.
+pub(crate) fn carried(capabilities: &RawJson) -> Option<RawJson> {
+    // `{}` is what most clients say, and this is asked at every call.
+    if capabilities.bytes().len() <= 2 {
+        return None;
+    }
+    let experimental = capabilities.get("experimental");
+    let extensions = capabilities.get("extensions");
+    if experimental.is_none() && extensions.is_none() {
+        return None;
+    }
+    let known = |name| Some((name, extensions.as_ref()?.get(name)?));
+    let known: Vec<_> = [TASKS, UI].into_iter().filter_map(known).collect();
+    let kept = (!known.is_empty()).then(|| object(&known));
+    let kept = kept.as_ref().map(|kept| &kept.bytes()[..]);
+    set_members(
+        capabilities,
+        &[("experimental", None), ("extensions", kept)],
+    )
+    .ok()
 }
 
 /// What a legacy backend is told of a client: what it can be asked for. Equal for clients that can
@@ -170,6 +195,19 @@ mod tests {
             declared(&shows).as_str(),
             r#"{"extensions":{"io.modelcontextprotocol/ui":{"k":1}}}"#
         );
+    }
+
+    #[test]
+    fn extensions_that_nobody_carries_are_not_declared_to_modern_backends() {
+        let carried = |text| carried(&RawJson::from_static(text));
+        for all in ["{}", r#"{"sampling":{},"elicitation":{}}"#] {
+            assert_eq!(carried(all), None);
+        }
+        let some = r#"{"roots":{},"experimental":{"x":1},"extensions":{"a/b":{},"io.modelcontextprotocol/tasks":{"k":1}}}"#;
+        let kept = r#"{"roots":{},"extensions":{"io.modelcontextprotocol/tasks":{"k":1}}}"#;
+        assert_eq!(carried(some).unwrap().as_str(), kept);
+        let none = carried(r#"{"extensions":{"a/b":{}},"roots":{}}"#);
+        assert_eq!(none.unwrap().as_str(), r#"{"roots":{}}"#);
     }
 
     #[test]

@@ -106,7 +106,13 @@ impl Dialect {
         let none = able::nothing();
         let bridged;
         let capabilities = match &client.capabilities {
-            Some(declared) if client.takes_input_required => declared,
+            Some(declared) if client.takes_input_required => match able::carried(declared) {
+                Some(carried) => {
+                    bridged = carried;
+                    &bridged
+                }
+                None => declared,
+            },
             // Of a client of another era, what can be brought to it.
             Some(declared) if declared.bytes().len() > 2 => {
                 bridged = able::declared(client);
