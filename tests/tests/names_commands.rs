@@ -62,7 +62,7 @@ async fn tools_as_a_host_shows_what_it_gets_and_what_was_renamed() {
 async fn r20_an_address_that_a_url_parser_has_rewritten_is_read_as_the_one_listed() {
     let own = [
         "x-odd+s://a//b/../c",
-        "memo://größe/☃ x",
+        "memo://a/./b%20c",
         "db://h:005432/./t",
     ];
     let mut builder = Fixture::builder().bare();
@@ -72,7 +72,7 @@ async fn r20_an_address_that_a_url_parser_has_rewritten_is_read_as_the_one_liste
     let scene = Scene::with("", builder.tool("echo")).await;
     for (asked, own) in [
         ("a+x-odd+s://a//c", own[0]),
-        ("a+memo://gr%C3%B6%C3%9Fe/%E2%98%83%20x", own[1]),
+        ("a+memo://a/b%20c", own[1]),
         ("a+db://h:5432/t", own[2]),
     ] {
         let answer = scene
