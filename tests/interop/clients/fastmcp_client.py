@@ -4,6 +4,7 @@ import mcp_types
 from fastmcp import Client
 from fastmcp.client.transports import SSETransport, StdioTransport, StreamableHttpTransport
 
+from answers import ROOT, Person, abandon
 from job import dump, main, run_ops
 
 MODES = {"legacy": "legacy", "modern": "2026-07-28", "auto": "auto"}
@@ -22,7 +23,7 @@ def reference(ref):
     return mcp_types.ResourceTemplateReference(**ref)
 
 
-def asker(client):
+def asker(client, person):
     lists = {
         "tools/list": ("tools", client.list_tools),
         "prompts/list": ("prompts", client.list_prompts),
@@ -32,6 +33,10 @@ def asker(client):
 
     async def call(op):
         params, steps = op["params"], []
+        if op.get("abandon"):
+            return await abandon(
+                lambda seen: client.call_tool_mcp(params["name"], params["arguments"], progress_handler=seen)
+            )
 
         async def progressed(progress, total, message):
             steps.append(progress)
@@ -48,6 +53,13 @@ def asker(client):
             return {"result": {key: [dump(item) for item in await listed()]}}
         if method == "tools/call":
             return await call(op)
+        if method == "logs":
+            return await person.told()
+        if method == "logging/setLevel":
+            # Modern requests say the level themselves.
+            if client.session.protocol_version < "2026":
+                await client.set_logging_level(params["level"])
+            return {"result": {}}
         if method == "prompts/get":
             result = await client.get_prompt_mcp(params["name"], params.get("arguments"))
         elif method == "resources/read":
@@ -62,8 +74,16 @@ def asker(client):
 
 
 async def run(job):
-    async with Client(transport(job), mode=MODES[job["era"]]) as client:
-        results = await run_ops(job["ops"], asker(client))
+    person, handlers = Person(mcp_types), {}
+    if job.get("answers"):
+        handlers = {
+            "elicitation_handler": lambda message, kind, params, context: person.elicit(context, params),
+            "sampling_handler": lambda messages, params, context: person.sample(context, params),
+            "roots": [ROOT],
+            "log_handler": person.log,
+        }
+    async with Client(transport(job), mode=MODES[job["era"]], **handlers) as client:
+        results = await run_ops(job["ops"], asker(client, person))
         session = client.session
         info = session.server_info
         connect = {

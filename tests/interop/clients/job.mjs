@@ -2,6 +2,7 @@
 // SDK generations have the same methods, so one asker serves them; only connecting differs.
 
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const MAX_PAGES = 50;
 
@@ -20,14 +21,58 @@ async function allPages(key, list) {
   throw new Error('the list does not end');
 }
 
+// What these clients answer when a server asks them.
+const ANSWERS = {
+  'elicitation/create': ({ params }) =>
+    params.mode === 'url' ? { action: 'accept' } : { action: 'accept', content: { answer: `${params.message}!` } },
+  'sampling/createMessage': ({ params }) => {
+    const content = [params.messages[0].content].flat()[0];
+    return { role: 'assistant', content: { type: 'text', text: `model says ${content.text}` }, model: 'interop' };
+  },
+  'roots/list': () => ({ roots: [{ uri: 'file:///interop/root', name: 'root' }] }),
+};
+export const CAPABILITIES = { elicitation: { form: {}, url: {} }, sampling: {}, roots: {} };
+
+/// Registers the answers with `handle(method, answer)`, and what is to be heard with `hear(method, note)`.
+export function answering(handle, hear) {
+  const heard = { logs: [], updates: [] };
+  for (const [method, answer] of Object.entries(ANSWERS)) handle(method, async (request) => answer(request));
+  hear('notifications/message', (note) => heard.logs.push(note.params.data));
+  hear('notifications/resources/updated', (note) => heard.updates.push(note.params.uri));
+  return heard;
+}
+
+/// What was heard; it may come a moment after the answer.
+async function told(list, key) {
+  for (let tries = 0; tries < 100 && list.length === 0; tries += 1) await sleep(50);
+  return { result: { [key]: list } };
+}
+
+/// Cancels a call at its first progress.
+async function abandon(callTool, op) {
+  const control = new AbortController();
+  const late = setTimeout(() => control.abort('late'), 20_000);
+  try {
+    const options = { signal: control.signal, onprogress: () => control.abort('enough') };
+    const result = await callTool(op.params, options);
+    return { error: { code: 0, message: `ended by itself: ${JSON.stringify(result)}` } };
+  } catch (error) {
+    if (control.signal.reason === 'enough') return { result: { cancelled: true } };
+    throw error;
+  } finally {
+    clearTimeout(late);
+  }
+}
+
 async function call(callTool, op) {
+  if (op.abandon) return abandon(callTool, op);
   if (!op.progress) return { result: await callTool(op.params) };
   const progress = [];
   const onprogress = (note) => progress.push(note.progress);
   return { result: await callTool(op.params, { onprogress }), progress };
 }
 
-function asker(client, callTool) {
+function asker(client, callTool, heard, setLevel, subscribe) {
   return async (op) => {
     switch (op.method) {
       case 'tools/list':
@@ -46,6 +91,14 @@ function asker(client, callTool) {
         return { result: await client.readResource(op.params) };
       case 'completion/complete':
         return { result: await client.complete(op.params) };
+      case 'logging/setLevel':
+        return { result: await setLevel(op.params.level) };
+      case 'logs':
+        return told(heard.logs, 'logs');
+      case 'subscribe':
+        return { result: await subscribe(op.params.uri) };
+      case 'updates':
+        return told(heard.updates, 'updates');
       default:
         throw new Error(`this client does not know ${op.method}`);
     }
@@ -71,8 +124,8 @@ async function runOps(ops, ask) {
 /// Reads the job, connects with `connect(job)`, asks, prints the report, closes.
 export async function main(connect) {
   const job = JSON.parse(await text(process.stdin));
-  const { client, callTool, protocolVersion } = await connect(job);
-  const results = await runOps(job.ops, asker(client, callTool));
+  const { client, callTool, protocolVersion, heard, setLevel, subscribe } = await connect(job);
+  const results = await runOps(job.ops, asker(client, callTool, heard, setLevel, subscribe));
   const report = {
     connect: {
       protocolVersion: protocolVersion(),

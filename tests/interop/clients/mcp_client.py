@@ -1,8 +1,12 @@
 """The current Python SDK (`mcp` 2.x), both eras, over HTTP and stdio."""
 
+import asyncio
+
+import mcp_types
 from mcp import Client, StdioServerParameters
 from mcp_types import PromptReference, ResourceTemplateReference
 
+from answers import Person, abandon
 from job import all_pages, dump, main, run_ops
 
 MODES = {"legacy": "legacy", "modern": "2026-07-28", "auto": "auto"}
@@ -13,9 +17,33 @@ def reference(ref):
     return kind(**ref)
 
 
-def asker(client):
+async def subscribe(client, person, uri):
+    """Legacy: subscribes. Modern: listens, until the client closes."""
+    if client.protocol_version < "2026":
+        await client.subscribe_resource(uri)
+        return {}
+    listening = asyncio.get_running_loop().create_future()
+
+    async def listen():
+        async with client.listen(resource_subscriptions=[uri]) as events:
+            listening.set_result(None)
+            async for event in events:
+                person.update(event.uri)
+
+    person.task = asyncio.ensure_future(listen())
+    await asyncio.wait({listening, person.task}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+    if person.task.done():
+        await person.task
+    return {}
+
+
+def asker(client, person):
     async def call(op):
         params, steps = op["params"], []
+        if op.get("abandon"):
+            return await abandon(
+                lambda seen: client.call_tool(params["name"], params["arguments"], progress_callback=seen)
+            )
 
         async def progressed(progress, total, message):
             steps.append(progress)
@@ -43,6 +71,17 @@ def asker(client):
             result = dump(await client.read_resource(params["uri"]))
         elif method == "completion/complete":
             result = dump(await client.complete(reference(params["ref"]), params["argument"]))
+        elif method == "subscribe":
+            result = await subscribe(client, person, params["uri"])
+        elif method == "updates":
+            result = await person.heard()
+        elif method == "logs":
+            return await person.told()
+        elif method == "logging/setLevel":
+            # Modern requests say the level themselves.
+            if client.protocol_version < "2026":
+                await client.set_logging_level(params["level"])
+            result = {}
         else:
             raise ValueError(f"this client does not know {method}")
         return {"result": result}
@@ -56,8 +95,19 @@ async def run(job):
     else:
         command = job["command"]
         target = StdioServerParameters(command=command[0], args=command[1:])
-    async with Client(target, mode=MODES[job["era"]]) as client:
-        results = await run_ops(job["ops"], asker(client))
+    person, callbacks = Person(mcp_types), {}
+    if job.get("answers"):
+        callbacks = {
+            "elicitation_callback": person.elicit,
+            "sampling_callback": person.sample,
+            "list_roots_callback": person.roots,
+            "logging_callback": person.log,
+            "message_handler": person.hear,
+            "log_level": "info",
+        }
+    async with Client(target, mode=MODES[job["era"]], **callbacks) as client:
+        results = await run_ops(job["ops"], asker(client, person))
+        person.stop()
         connect = {
             "protocolVersion": client.protocol_version,
             "capabilities": dump(client.server_capabilities),

@@ -11,6 +11,7 @@ from mcp import ClientSession, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
 
+from answers import Person, abandon
 from job import all_pages, dump, main, run_ops
 
 
@@ -43,13 +44,17 @@ def first_page(listed):
     return lambda cursor: listed() if cursor is None else listed(cursor)
 
 
-def asker(session):
+def asker(session, person):
     async def call(op):
         params, steps = op["params"], []
 
         async def progressed(progress, total, message=None):
             steps.append(progress)
 
+        if op.get("abandon"):
+            return await abandon(
+                lambda seen: session.call_tool(params["name"], params["arguments"], progress_callback=seen)
+            )
         if not op.get("progress"):
             return {"result": dump(await session.call_tool(params["name"], params.get("arguments")))}
         result = await session.call_tool(params["name"], params.get("arguments"), progress_callback=progressed)
@@ -73,6 +78,10 @@ def asker(session):
             result = dump(await session.read_resource(params["uri"]))
         elif method == "completion/complete":
             result = dump(await session.complete(reference(params["ref"]), params["argument"]))
+        elif method == "logs":
+            return await person.told()
+        elif method == "logging/setLevel":
+            result = dump(await session.set_logging_level(params["level"]))
         else:
             raise ValueError(f"this client does not know {method}")
         return {"result": result}
@@ -81,9 +90,17 @@ def asker(session):
 
 
 async def run(job):
-    async with streams(job) as (read, write), ClientSession(read, write) as session:
+    person, callbacks = Person(types), {}
+    if job.get("answers"):
+        callbacks = {
+            "elicitation_callback": person.elicit,
+            "sampling_callback": person.sample,
+            "list_roots_callback": person.roots,
+            "logging_callback": person.log,
+        }
+    async with streams(job) as (read, write), ClientSession(read, write, **callbacks) as session:
         hello = await session.initialize()
-        results = await run_ops(job["ops"], asker(session))
+        results = await run_ops(job["ops"], asker(session, person))
         connect = {
             "protocolVersion": hello.protocolVersion,
             "capabilities": dump(hello.capabilities),

@@ -3,7 +3,7 @@
 import { Client, SSEClientTransport, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 
-import { main } from './job.mjs';
+import { answering, CAPABILITIES, main } from './job.mjs';
 
 const MODES = { legacy: 'legacy', auto: 'auto', modern: { pin: '2026-07-28' } };
 
@@ -15,11 +15,33 @@ function transport(job) {
 
 await main(async (job) => {
   const info = { name: 'interop-ts-client', version: '1.0.0' };
-  const client = new Client(info, { versionNegotiation: { mode: MODES[job.era] } });
+  const capabilities = job.answers ? CAPABILITIES : {};
+  const client = new Client(info, { capabilities, versionNegotiation: { mode: MODES[job.era] } });
+  const heard = job.answers && answering(
+    (method, answer) => client.setRequestHandler(method, answer),
+    (method, note) => client.setNotificationHandler(method, note),
+  );
   await client.connect(transport(job));
+  const modern = () => client.getNegotiatedProtocolVersion() >= '2026';
+  let level;
   return {
     client,
-    callTool: (params, options) => client.callTool(params, options),
+    heard,
+    // Modern requests say the level themselves.
+    setLevel: async (wanted) => {
+      if (!modern()) return client.setLoggingLevel(wanted);
+      level = wanted;
+      return {};
+    },
+    subscribe: async (uri) => {
+      if (!modern()) return client.subscribeResource({ uri });
+      const subscription = await client.listen({ resourceSubscriptions: [uri] });
+      return { honored: subscription.honoredFilter };
+    },
+    callTool: (params, options) => {
+      const _meta = level && { 'io.modelcontextprotocol/logLevel': level };
+      return client.callTool(_meta ? { ...params, _meta } : params, options);
+    },
     protocolVersion: () => client.getNegotiatedProtocolVersion(),
   };
 });

@@ -4,8 +4,17 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import * as types from '@modelcontextprotocol/sdk/types.js';
 
-import { main } from './job.mjs';
+import { answering, CAPABILITIES, main } from './job.mjs';
+
+const SCHEMAS = {
+  'elicitation/create': types.ElicitRequestSchema,
+  'sampling/createMessage': types.CreateMessageRequestSchema,
+  'roots/list': types.ListRootsRequestSchema,
+  'notifications/message': types.LoggingMessageNotificationSchema,
+  'notifications/resources/updated': types.ResourceUpdatedNotificationSchema,
+};
 
 function transport(job) {
   if (job.command) return new StdioClientTransport({ command: job.command[0], args: job.command.slice(1) });
@@ -14,7 +23,12 @@ function transport(job) {
 }
 
 await main(async (job) => {
-  const client = new Client({ name: 'interop-ts-sdk', version: '1.0.0' }, { capabilities: {} });
+  const capabilities = job.answers ? CAPABILITIES : {};
+  const client = new Client({ name: 'interop-ts-sdk', version: '1.0.0' }, { capabilities });
+  const heard = job.answers && answering(
+    (method, answer) => client.setRequestHandler(SCHEMAS[method], answer),
+    (method, note) => client.setNotificationHandler(SCHEMAS[method], note),
+  );
   const wire = transport(job);
   // The client tells its transport what was negotiated, and nobody else.
   let negotiated;
@@ -26,6 +40,9 @@ await main(async (job) => {
   await client.connect(wire);
   return {
     client,
+    heard,
+    setLevel: (level) => client.setLoggingLevel(level),
+    subscribe: (uri) => client.subscribeResource({ uri }),
     callTool: (params, options) => client.callTool(params, undefined, options),
     protocolVersion: () => negotiated,
   };

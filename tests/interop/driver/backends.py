@@ -36,12 +36,13 @@ class Backend:
 class Fleet:
     """Starts what can be started; what cannot is in `missing`, by name, with the reason."""
 
-    def __init__(self, binaries, work, only=None):
+    def __init__(self, binaries, work, only=None, peers=None):
+        self.peers = PEERS if peers is None else peers
         self.backends, self.missing, self.servers = [], {}, []
         self.binaries, self.work, self.only = binaries, work, only
 
     def start(self):
-        for name, build in PEERS.items():
+        for name, build in self.peers.items():
             if self.only and not re.search(self.only, name):
                 continue
             try:
@@ -67,7 +68,8 @@ class Fleet:
             server.stop(seconds=5)
 
 
-def _script(name):
+def script(name):
+    """The path of one of our server scripts."""
     return str(install.HERE / "servers" / name)
 
 
@@ -75,7 +77,7 @@ def _fastmcp(kind):
     both = ("legacy", "modern", "auto")
 
     def build(fleet, name):
-        command = [install.python("current"), _script("fastmcp_kit.py"), kind]
+        command = [install.python("current"), script("fastmcp_kit.py"), kind]
         kit = kits.common(wraps=True)
         if kind == "stdio":
             return Backend(name, kit, both, command=command)
@@ -90,7 +92,7 @@ def _fastmcp(kind):
 
 def _old(release, kind, wraps=False):
     def build(fleet, name):
-        command = [install.python(f"mcp-{release}"), _script("old_mcp_kit.py"), kind]
+        command = [install.python(f"mcp-{release}"), script("old_mcp_kit.py"), kind]
         kit = kits.common(wraps=wraps)
         if kind == "stdio":
             return Backend(name, kit, command=command)

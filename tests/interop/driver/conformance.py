@@ -290,6 +290,8 @@ def page(expected, runs, table, clients):
         lines += [f"## {title}", "", intro, ""]
         for version in VERSIONS:
             lines += rows(version, chosen, table)
+        if "router" in edges:
+            lines += [total(table), ""]
     lines += ["## The router as the client", "", "| revision | scenario | |", "|---|---|---|"]
     lines += [f"| {version} | `{scenario}` | {cell} |" for (version, scenario), cell in clients.items()]
     passed = list(clients.values()).count("✓")
@@ -303,6 +305,22 @@ def page(expected, runs, table, clients):
     lines += ["", "What is left out:", ""]
     lines += [f"- `{entry['scenario']}`: {entry['why']}" for entry in expected.raw["left_out"]]
     return "\n".join(lines) + "\n"
+
+
+def total(table):
+    """The sum over a backend in both eras, held to the legacy and held to the modern one."""
+    cells = [
+        cell
+        for name in ("router/both", "router/legacy", "router/modern")
+        for version in VERSIONS
+        for scenario, cell in table.get((name, version), {}).items()
+        if scenario not in EXTENSIONS.get(version, ())
+    ]
+    passed, cannot = cells.count("✓"), cells.count("–")
+    return (
+        f"`router/both`, `router/legacy` and `router/modern` together: **{passed} of {len(cells)}** passed, "
+        f"{cannot} cannot pass."
+    )
 
 
 def rows(version, runs, table):

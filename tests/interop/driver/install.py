@@ -16,7 +16,7 @@ from functools import wraps
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
-CACHE = HERE / ".cache"
+CACHE = Path(os.environ.get("INTEROP_CACHE", HERE / ".cache"))
 INSTALL_SECONDS = 600
 _one_at_a_time = threading.Lock()
 
@@ -81,7 +81,7 @@ def python(name):
 
 @once
 def node():
-    """The folder with `node_modules` and our client scripts, and a Node that all of them accept."""
+    """The folder with `node_modules` and our scripts, and a Node that all of them accept."""
     npm = shutil.which("npm")
     if npm is None:
         raise Missing("node: npm is not installed")
@@ -97,7 +97,7 @@ def node():
         _run("node", [npm, "ci", "--ignore-scripts", "--no-progress"], cwd=home)
         stamp.write_text(digest)
     # Modules are found from where a script lies, so ours lie beside the packages.
-    for script in (HERE / "clients").glob("*.mjs"):
+    for script in [*(HERE / "clients").glob("*.mjs"), *(HERE / "servers").glob("*.mjs")]:
         shutil.copy(script, home / script.name)
     return home, _interpreter(home)
 

@@ -13,7 +13,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from . import clients, conformance, install, kits, process
+from . import asking, clients, conformance, install, kits, process
 from .backends import Fleet
 from .checks import Names
 
@@ -56,12 +56,12 @@ class Target:
     def __init__(self, transport, url=None, command=None):
         self.transport, self.url, self.command = transport, url, command
 
-    def job(self, client, ops):
-        job = {"transport": self.transport, "era": client.era, "ops": ops}
+    def job(self, client, ops, answers):
+        job = {"transport": self.transport, "era": client.era, "ops": ops, "answers": answers}
         return {**job, "url": self.url} if self.url else {**job, "command": self.command}
 
 
-def ask(client, binaries, target, groups):
+def ask(client, binaries, target, groups, answers):
     """Lets one client ask everything of `groups` (case -> checks) in one session; gives the judgements."""
     argv = client.argv(binaries)
     wanted = {
@@ -69,7 +69,7 @@ def ask(client, binaries, target, groups):
         for case, checks in groups.items()
     }
     ops = [check.op for checks in wanted.values() for check in checks]
-    code, out, err = process.run(argv, json.dumps(target.job(client, ops)), CLIENT_SECONDS)
+    code, out, err = process.run(argv, json.dumps(target.job(client, ops, answers)), CLIENT_SECONDS)
     lines = out.strip().splitlines()
     if not lines or not lines[-1].startswith("{"):
         why = "hangs" if code is None else f"exit code {code}"
@@ -101,9 +101,9 @@ def judge(report, case, version, answers):
         report.ok(case)
 
 
-def run_cases(report, client, binaries, target, groups, version=None):
+def run_cases(report, client, binaries, target, groups, version=None, answers=False):
     try:
-        negotiated, answers = ask(client, binaries, target, groups)
+        negotiated, answers = ask(client, binaries, target, groups, answers)
     except install.Missing as missing:
         for case in groups:
             report.skip(case, missing)
@@ -119,7 +119,7 @@ def run_cases(report, client, binaries, target, groups, version=None):
             judge(report, case, negotiated, answers[case])
 
 
-def side_by_side(report, options, work):
+def side_by_side(report, options, work, only=""):
     """Runs `work(client, own_report)` for every chosen client, a few at a time, and prints as they end."""
 
     def one(client):
@@ -129,7 +129,7 @@ def side_by_side(report, options, work):
         return own
 
     with ThreadPoolExecutor(options.jobs) as pool:
-        for done in as_completed([pool.submit(one, client) for client in chosen_clients(options)]):
+        for done in as_completed([pool.submit(one, client) for client in chosen_clients(options) if re.search(only, client.name)]):
             report.add(done.result())
 
 
@@ -191,16 +191,20 @@ def wait_ready(router, url):
         time.sleep(0.1)  # readiness is a state to ask for, not an event to wait for
 
 
+def router_targets(options, address, config):
+    return {
+        "http": Target("http", url=f"http://{address}/mcp"),
+        "sse": Target("sse", url=f"http://{address}/sse"),
+        "stdio": Target("stdio", command=[str(options.binaries / "mcp-router-stdio"), "--config", str(config)]),
+    }
+
+
 def routed(report, options, fleet, work):
     """Clients at the router, one session each for all backends."""
     config = write_config(fleet, work)
     router, address = start_router(options, config, work)
     names = [backend.name for backend in fleet.backends]
-    targets = {
-        "http": Target("http", url=f"http://{address}/mcp"),
-        "sse": Target("sse", url=f"http://{address}/sse"),
-        "stdio": Target("stdio", command=[str(options.binaries / "mcp-router-stdio"), "--config", str(config)]),
-    }
+    targets = router_targets(options, address, config)
 
     def work(client, own):
         groups = {f"{client.name} -> router": kits.router(names)(Names())}
@@ -220,6 +224,48 @@ def routed(report, options, fleet, work):
     else:
         last.fail("the router stops when told to", f"exit code {code}: {router.said()}")
     report.add(last)
+
+
+def asking_groups(own, client, backend, names):
+    """The cases of one asking backend; what the peers cannot do is said, not run."""
+    groups = {}
+    for feature, checks in asking.features(names, f"{client.name} {names.namespace}").items():
+        why = asking.cannot(client.name, backend.name, feature)
+        if why:
+            own.lines.append(f"     left out: {client.name} -> {backend.name} {feature}: {why}")
+        else:
+            groups[f"{client.name} -> {'router -> ' if names.namespace else ''}{backend.name}: {feature}"] = checks
+    return groups
+
+
+def ask_direct(report, options, fleet):
+    """The asking servers and the clients that answer, without the router."""
+
+    def work(client, own):
+        for backend in fleet.backends:
+            if backend.transport == client.transport and client.era in backend.eras:
+                target = Target(client.transport, backend.endpoint, backend.command)
+                groups = asking_groups(own, client, backend, Names())
+                run_cases(own, client, options.binaries, target, groups, answers=True)
+
+    side_by_side(report, options, work, asking.CLIENTS)
+
+
+def ask_routed(report, options, fleet, work):
+    """Servers that ask, through the router; one session a client and server."""
+    config = write_config(fleet, work)
+    router, address = start_router(options, config, work)
+    targets = router_targets(options, address, config)
+
+    def work(client, own):
+        for backend in fleet.backends:
+            groups = asking_groups(own, client, backend, Names(backend.name))
+            run_cases(own, client, options.binaries, targets[client.transport], groups, client.version, answers=True)
+        for name, why in fleet.missing.items():
+            own.skip(f"{client.name} -> router -> {name}", why)
+
+    side_by_side(report, options, work, asking.CLIENTS)
+    router.stop()
 
 
 def commands(report, options, fleet, config):
@@ -255,6 +301,7 @@ def parse(arguments):
     parser.add_argument("--binaries", type=Path, default=target / "debug", help="folder of the built binaries")
     parser.add_argument("--require-all", action="store_true", help="a skipped case is a failure")
     parser.add_argument("--direct", action="store_true", help="leave the router out: prove the peers")
+    parser.add_argument("--asking", action="store_true", help="only servers that ask their client")
     parser.add_argument("--conformance", action="store_true", help="run the official conformance suite instead")
     parser.add_argument("--write", action="store_true", help="write its results to docs/conformance.md")
     parser.add_argument("--client", help="only clients whose name matches this pattern")
@@ -274,22 +321,35 @@ def main(arguments):
     if options.conformance:
         return conform(options)
     report, work = Report(), Path(tempfile.mkdtemp(prefix="mcp-router-interop-"))
-    fleet = Fleet(options.binaries, work, options.backend)
     try:
-        fleet.start()
-        for name, why in fleet.missing.items():
-            print(f"left out: {name}: {why}", flush=True)
-        (direct(report, options, fleet) if options.direct else routed(report, options, fleet, work))
+        if not options.asking:
+            with_fleet(report, options, work / "kits", None, direct, routed)
+        with_fleet(report, options, work / "asking", asking.PEERS, ask_direct, ask_routed)
     except process.Failed as failed:
         report.failed += 1
         print(f"FAIL the suite starts\n       {failed}", flush=True)
     finally:
-        fleet.stop()
         if options.keep or report.failed:
             print(f"logs and configuration: {work}")
         else:
             shutil.rmtree(work, ignore_errors=True)
     return total(report, options)
+
+
+def with_fleet(report, options, work, peers, straight, through):
+    """Starts the servers, runs the cases, stops the servers."""
+    work.mkdir()
+    fleet = Fleet(options.binaries, work, options.backend, peers)
+    try:
+        fleet.start()
+        for name, why in fleet.missing.items():
+            print(f"left out: {name}: {why}", flush=True)
+        if options.direct:
+            straight(report, options, fleet)
+        elif fleet.backends or fleet.missing:
+            through(report, options, fleet, work)
+    finally:
+        fleet.stop()
 
 
 def conform(options):
