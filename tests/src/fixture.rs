@@ -28,7 +28,8 @@
 //! [`FixtureBuilder::asking`] adds tools that need something from the client first: `ask_elicit`,
 //! `ask_sampling`, `ask_roots`, `ask_all`, `ask_twice`, `ask_url`, `ask_url_error`, `ask_state`,
 //! `ask_forever`, all of them by `nonce`. [`FixtureBuilder::newsy`] adds `touch{uri}`, which says that
-//! a resource was updated, and `chatter{level,text}`, which logs.
+//! a resource was updated, `chatter{level,text}`, which logs, `grow{name}`, which adds a tool, and
+//! `fate{nonce}`, which says whether a `sleep` was stopped.
 
 mod ask;
 mod builder;

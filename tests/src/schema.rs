@@ -134,6 +134,7 @@ fn fits(
         revision: revision.name,
         message,
         definition: &definition,
+        wrong: &wrong,
     };
     match known::reason(&case) {
         Some(_) => None,
