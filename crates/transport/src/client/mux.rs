@@ -9,7 +9,7 @@ mod ticket;
 mod who;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcp_router_observe::dropped::{self, Reason as Dropped};
@@ -41,6 +41,8 @@ pub(crate) struct Mux {
     acks: Acks,
     /// The log level that the backend was told here.
     level: Level,
+    /// Whether the router has subscribed to resources here, and nowhere else.
+    watched: AtomicBool,
     turns: Turns,
     dropped: AtomicU64,
 }
@@ -109,6 +111,7 @@ impl Mux {
             scope,
             acks: Acks::default(),
             level: Level::default(),
+            watched: AtomicBool::new(false),
             turns: Turns::new(),
             dropped: AtomicU64::new(0),
         }
@@ -165,6 +168,12 @@ impl Mux {
         request.context.wants_progress || able::can_be_asked(&request.context.client)
     }
 
+    /// From now on updates of resources are taken here. Many servers tell every conversation of
+    /// them, whoever subscribed; taken on each, one update would be several.
+    pub(crate) fn watch(&self) {
+        self.watched.store(true, Ordering::Release);
+    }
+
     /// The log level that the backend was told here.
     pub(crate) const fn level(&self) -> &Level {
         &self.level
@@ -215,6 +224,9 @@ impl Mux {
                 if !delivered {
                     self.drop_message(Dropped::ProgressUnwanted);
                 }
+            }
+            Method::ResourceUpdated if !self.watched.load(Ordering::Acquire) => {
+                self.drop_message(Dropped::UpdateUnsubscribed);
             }
             Method::Cancelled => self.asks.take_back(&params),
             Method::SubscriptionsAcknowledged => self.acks.come(params),

@@ -19,6 +19,7 @@ pub(super) async fn listen(
     request: McpRequest,
 ) -> Result<McpResponse, CallError> {
     let in_use = peer.conn.use_it();
+    peer.conn.mux.watch();
     let answer = match peer.dialect.era() {
         Era::Modern => stream(peer, &request).await?,
         Era::Legacy => {

@@ -25,6 +25,7 @@ pub(super) async fn listen(
     let Some(lane) = &peer.lane else {
         return stream(edge, peer, request).await;
     };
+    lane.mux().watch();
     let lost = || CallError::new(Reason::BackendLost, Sent::Unknown).detail("subscriptions");
     let (subscribed, ended) = match lane {
         Lane::Session(session) => {
