@@ -147,10 +147,11 @@ impl Keeper {
             Ok(Answered::Open(stream, honoured)) => {
                 self.drain();
                 let honours = |uri: &str| honoured.as_ref().is_none_or(|all| all.contains(uri));
-                cell.subscriptions.settle(&wanted, honours);
-                let mut uris = wanted;
+                let mut uris = wanted.clone();
                 uris.retain(|uri| honours(uri));
+                // The one before ends first: whoever is told now hears of each update once.
                 self.open = (!uris.is_empty()).then_some(Open { uris, stream });
+                cell.subscriptions.settle(&wanted, honours);
                 self.backoff.reset();
                 self.retry_at = None;
             }
