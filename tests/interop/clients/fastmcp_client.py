@@ -54,7 +54,7 @@ def asker(client, person):
         if method == "tools/call":
             return await call(op)
         if method == "logs":
-            return await person.told()
+            return await person.told(params["wanted"])
         if method == "logging/setLevel":
             # Modern requests say the level themselves.
             if client.session.protocol_version < "2026":

@@ -43,8 +43,8 @@ export function answering(handle, hear) {
 }
 
 /// What was heard; it may come a moment after the answer.
-async function told(list, key) {
-  for (let tries = 0; tries < 100 && list.length === 0; tries += 1) await sleep(50);
+async function told(list, key, wanted) {
+  for (let tries = 0; tries < 100 && !JSON.stringify(list).includes(wanted); tries += 1) await sleep(50);
   return { result: { [key]: list } };
 }
 
@@ -94,11 +94,11 @@ function asker(client, callTool, heard, setLevel, subscribe) {
       case 'logging/setLevel':
         return { result: await setLevel(op.params.level) };
       case 'logs':
-        return told(heard.logs, 'logs');
+        return told(heard.logs, 'logs', op.params.wanted);
       case 'subscribe':
         return { result: await subscribe(op.params.uri) };
       case 'updates':
-        return told(heard.updates, 'updates');
+        return told(heard.updates, 'updates', op.params.wanted);
       default:
         throw new Error(`this client does not know ${op.method}`);
     }

@@ -74,9 +74,9 @@ def asker(client, person):
         elif method == "subscribe":
             result = await subscribe(client, person, params["uri"])
         elif method == "updates":
-            result = await person.heard()
+            result = await person.heard(params["wanted"])
         elif method == "logs":
-            return await person.told()
+            return await person.told(params["wanted"])
         elif method == "logging/setLevel":
             # Modern requests say the level themselves.
             if client.protocol_version < "2026":

@@ -79,7 +79,7 @@ def asker(session, person):
         elif method == "completion/complete":
             result = dump(await session.complete(reference(params["ref"]), params["argument"]))
         elif method == "logs":
-            return await person.told()
+            return await person.told(params["wanted"])
         elif method == "logging/setLevel":
             result = dump(await session.set_logging_level(params["level"]))
         else:

@@ -24,6 +24,8 @@ class Backend:
     transport: str = "stdio"
     # As a child process.
     command: list = field(default_factory=list)
+    # A router's own backend: its tools have this name before theirs.
+    inside: str = None
 
     def entry(self):
         """Its entry in `backends.yaml`; JSON values are YAML too."""

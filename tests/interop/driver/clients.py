@@ -6,6 +6,7 @@ from . import install
 
 LATEST_LEGACY = "2025-11-25"
 MODERN = "2026-07-28"
+AGENTS = ("tools/list", "tools/call", "prompts/list", "prompts/get", "resources/read")
 
 
 @dataclass
@@ -21,6 +22,13 @@ class Client:
     progress: bool = True
     brief: bool = False
     few: bool = False
+    # What its library offers, where that is not everything.
+    methods: tuple = None
+
+    def knows(self, op):
+        """Whether it can ask this."""
+        ops = op.get("parallel", [op])
+        return self.methods is None or all(each["method"] in self.methods for each in ops)
 
     def argv(self, binaries):
         """The command line; raises `Missing` where the peer cannot be had."""
@@ -75,6 +83,9 @@ def everyone():
         yield from _eras("ts-1.32", transport, sdk, ("legacy",))
         yield Client(f"mcp-1.14.1/{transport}", transport, "legacy", "2025-06-18", old["1.14.1"])
         yield Client(f"mcp-1.9.4/{transport}", transport, "legacy", "2025-03-26", old["1.9.4"])
+    agents = _python("agents", "agents_client.py")
+    for transport in ("http", "stdio"):
+        yield Client(f"agents/{transport}", transport, "auto", None, agents, progress=False, methods=AGENTS)
     yield Client("mcp-1.6.0/sse", "sse", "legacy", "2024-11-05", old["1.6.0"], progress=False)
     yield Client("mcp-1.6.0/stdio", "stdio", "legacy", "2024-11-05", old["1.6.0"], progress=False)
     yield from _eras("fastmcp", "sse", fast, ("legacy",))

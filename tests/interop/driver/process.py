@@ -3,6 +3,7 @@
 import atexit
 import os
 import queue
+import re
 import signal
 import subprocess
 import threading
@@ -10,6 +11,14 @@ import time
 
 START_SECONDS = 90
 _running = []
+
+
+def bound(line):
+    """The address in the router's `listening` log line, whether json or text."""
+    if "listening" not in line:
+        return None
+    match = re.search(r"(?:addr\W{1,4})((?:\d+\.){3}\d+:\d+)", line)
+    return match and match.group(1)
 
 
 class Failed(Exception):

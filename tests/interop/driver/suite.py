@@ -65,7 +65,7 @@ def ask(client, binaries, target, groups, answers):
     """Lets one client ask everything of `groups` (case -> checks) in one session; gives the judgements."""
     argv = client.argv(binaries)
     wanted = {
-        case: [c for c in checks if (c.brief or not client.brief) and (client.progress or not c.progress)]
+        case: [c for c in checks if (c.brief or not client.brief) and (client.progress or not c.progress) and client.knows(c.op)]
         for case, checks in groups.items()
     }
     ops = [check.op for checks in wanted.values() for check in checks]
@@ -128,8 +128,9 @@ def side_by_side(report, options, work, only=""):
         own.lines.append(f"     {client.name}: {time.monotonic() - started:.1f} s")
         return own
 
+    chosen = [client for client in chosen_clients(options) if re.search(only, client.name)]
     with ThreadPoolExecutor(options.jobs) as pool:
-        for done in as_completed([pool.submit(one, client) for client in chosen_clients(options) if re.search(only, client.name)]):
+        for done in as_completed([pool.submit(one, client) for client in chosen]):
             report.add(done.result())
 
 
@@ -158,19 +159,11 @@ def write_config(fleet, work):
     return path
 
 
-def bound(line):
-    """The address in the router's `listening` log line, whether json or text."""
-    if "listening" not in line:
-        return None
-    match = re.search(r"(?:addr\W{1,4})((?:\d+\.){3}\d+:\d+)", line)
-    return match and match.group(1)
-
-
 def start_router(options, config, work):
     command = [str(options.binaries / "mcp-router-http"), "--config", str(config)]
     command += ["--host", "127.0.0.1", "--port", "0", "--log-format", "json"]
     router = process.Server("mcp-router-http", command, log=work / "router.log")
-    address = router.wait_for(bound)
+    address = router.wait_for(process.bound)
     wait_ready(router, f"http://{address}/ready")
     return router, address
 
@@ -226,15 +219,16 @@ def routed(report, options, fleet, work):
     report.add(last)
 
 
-def asking_groups(own, client, backend, names):
+def asking_groups(own, client, backend, routed):
     """The cases of one asking backend; what the peers cannot do is said, not run."""
+    names = Names(".".join(filter(None, [backend.name if routed else None, backend.inside])) or None)
     groups = {}
-    for feature, checks in asking.features(names, f"{client.name} {names.namespace}").items():
-        why = asking.cannot(client.name, backend.name, feature)
+    for feature, checks in asking.features(names, f"{client.name} {backend.name}").items():
+        why = asking.cannot(client.name, backend.name, feature, routed)
         if why:
             own.lines.append(f"     left out: {client.name} -> {backend.name} {feature}: {why}")
         else:
-            groups[f"{client.name} -> {'router -> ' if names.namespace else ''}{backend.name}: {feature}"] = checks
+            groups[f"{client.name} -> {'router -> ' if routed else ''}{backend.name}: {feature}"] = checks
     return groups
 
 
@@ -245,22 +239,23 @@ def ask_direct(report, options, fleet):
         for backend in fleet.backends:
             if backend.transport == client.transport and client.era in backend.eras:
                 target = Target(client.transport, backend.endpoint, backend.command)
-                groups = asking_groups(own, client, backend, Names())
+                groups = asking_groups(own, client, backend, False)
                 run_cases(own, client, options.binaries, target, groups, answers=True)
 
     side_by_side(report, options, work, asking.CLIENTS)
 
 
 def ask_routed(report, options, fleet, work):
-    """Servers that ask, through the router; one session a client and server."""
+    """Servers that ask, through the router; one session each for all of them."""
     config = write_config(fleet, work)
     router, address = start_router(options, config, work)
     targets = router_targets(options, address, config)
 
     def work(client, own):
+        groups = {}
         for backend in fleet.backends:
-            groups = asking_groups(own, client, backend, Names(backend.name))
-            run_cases(own, client, options.binaries, targets[client.transport], groups, client.version, answers=True)
+            groups.update(asking_groups(own, client, backend, True))
+        run_cases(own, client, options.binaries, targets[client.transport], groups, client.version, answers=True)
         for name, why in fleet.missing.items():
             own.skip(f"{client.name} -> router -> {name}", why)
 
