@@ -24,9 +24,16 @@ class Client:
     few: bool = False
     # What its library offers, where that is not everything.
     methods: tuple = None
+    # Looks at arguments itself, and does not let wrong ones out.
+    strict: bool = False
 
-    def knows(self, op):
+    def knows(self, check):
         """Whether it can ask this."""
+        if self.strict and "bad arguments" in check.label:
+            return False
+        if (self.brief and not check.brief) or (check.progress and not self.progress):
+            return False
+        op = check.op
         ops = op.get("parallel", [op])
         return self.methods is None or all(each["method"] in self.methods for each in ops)
 
@@ -85,7 +92,8 @@ def everyone():
         yield Client(f"mcp-1.9.4/{transport}", transport, "legacy", "2025-03-26", old["1.9.4"])
     agents = _python("agents", "agents_client.py")
     for transport in ("http", "stdio"):
-        yield Client(f"agents/{transport}", transport, "auto", None, agents, progress=False, methods=AGENTS)
+        some = {"progress": False, "methods": AGENTS, "strict": True}
+        yield Client(f"agents/{transport}", transport, "auto", None, agents, **some)
     yield Client("mcp-1.6.0/sse", "sse", "legacy", "2024-11-05", old["1.6.0"], progress=False)
     yield Client("mcp-1.6.0/stdio", "stdio", "legacy", "2024-11-05", old["1.6.0"], progress=False)
     yield from _eras("fastmcp", "sse", fast, ("legacy",))
