@@ -15,6 +15,8 @@
 mod book;
 mod conversation;
 mod known;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -86,9 +88,19 @@ pub fn check(
     message: &Value,
     asked: impl Fn(&Value) -> Option<String>,
 ) -> Result<(), String> {
-    let Some(book) = book() else {
-        return Ok(());
-    };
+    match book() {
+        Some(book) => judge(book, revision, sender, message, asked),
+        None => Ok(()),
+    }
+}
+
+fn judge(
+    book: &Book,
+    revision: &str,
+    sender: Sender,
+    message: &Value,
+    asked: impl Fn(&Value) -> Option<String>,
+) -> Result<(), String> {
     let Some(revision) = book.revision(revision) else {
         return Err(format!("{revision} is no revision: {message}"));
     };
@@ -126,6 +138,9 @@ fn fits(
         Err(wrong) => Some((String::new(), wrong)),
         Ok(all) => all.into_iter().find_map(|(definition, part)| {
             let wrong = revision.wrong(&definition, part)?;
+            if known::foreign_letters_alone(|part| revision.wrong(&definition, part), part) {
+                return None;
+            }
             Some((definition, wrong))
         }),
     };
@@ -134,7 +149,6 @@ fn fits(
         revision: revision.name,
         message,
         definition: &definition,
-        wrong: &wrong,
     };
     match known::reason(&case) {
         Some(_) => None,
