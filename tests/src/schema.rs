@@ -9,7 +9,7 @@
 //! `tests/schema`. Without it nothing is checked, and the process says so once on stderr.
 //!
 //! What tests say to the router, and what fixtures answer, is not checked: much of it is wrong on
-//! purpose. Where the router passes something wrong on, or differs from a schema knowingly, [`known`]
+//! purpose. Where the router passes something wrong on, or differs from a schema knowingly, `known`
 //! says why.
 
 mod book;
