@@ -5,7 +5,7 @@
 //! stdio, and can be held to one era, to see what the router makes of the other. It shares no code with
 //! the router, nor with the fixture, whose business is faults.
 //!
-//! A tool is written once. Where it needs its client it calls [`call::Call::ask`], which sends requests in
+//! A tool is written once. Where it needs its client it calls `Call::ask`, which sends requests in
 //! the legacy era and ends the call with `input_required` in the modern one.
 
 mod asking;
