@@ -19,6 +19,7 @@ RESOURCE = "news://today"
 CANNOT = [
     (r"", r"^old", "ask_url", "the SDK of 2025-06-18 has no URL mode"),
     (r"^mcp-1\.14", r"", "ask_url", "the SDK of 2025-06-18 has no URL mode"),
+    (r"^mcp-1\.14", r"", "cancellation", "a call that is abandoned in that SDK tells the server nothing"),
     (r"^(fastmcp|mcp-1\.14)", r"", "subscription", "our script for it does not listen to updates"),
     (r"", r"^nest", "subscription", "the name of a resource behind two routers is not written here"),
     (r"", r"^(ask|fast|old)", "subscription", "our Python servers do not offer subscriptions"),
