@@ -74,6 +74,12 @@ function build({ era }) {
     return say('touched');
   });
   server.registerResource('news', RESOURCE, {}, async () => ({ contents: [{ uri: RESOURCE, text: 'news' }] }));
+  // Modern subscriptions are the library's own; legacy ones are each server's.
+  if (era === 'legacy') {
+    for (const method of ['resources/subscribe', 'resources/unsubscribe']) {
+      server.server.setRequestHandler(method, async () => ({}));
+    }
+  }
   return server;
 }
 
