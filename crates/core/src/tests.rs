@@ -3,6 +3,7 @@
 mod bridge;
 mod calls;
 mod failover;
+mod generation;
 mod headers;
 mod inprocess;
 mod internal;
