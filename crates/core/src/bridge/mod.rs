@@ -30,6 +30,7 @@ mod token;
 
 use std::sync::Arc;
 
+use futures::future::{BoxFuture, FutureExt};
 use mcp_router_protocol::Method;
 use mcp_router_service::seal::Sealer;
 use mcp_router_service::{
@@ -39,7 +40,6 @@ use mcp_router_service::{
 pub use park::Parking;
 pub(crate) use park::Parks;
 
-use crate::dispatch::dispatch;
 use crate::hub::Hub;
 
 /// What the bridge keeps for the whole router.
@@ -72,10 +72,20 @@ pub(crate) async fn serve(hub: Arc<Hub>, request: McpRequest) -> Result<McpRespo
     if !request.context.client.takes_input_required {
         rounds::serve(hub, request).await
     } else if request.params.request_state().is_some() {
-        retry::serve(hub, request).await
+        // Rare, and large.
+        retry::serve(hub, request).boxed().await
     } else {
         pass::serve(hub, request).await
     }
+}
+
+/// One round of a call. In a box of its own: what is awaited is moved with everything around it,
+/// and the way through the router is the largest part of a call.
+fn dispatch(
+    hub: Arc<Hub>,
+    request: McpRequest,
+) -> BoxFuture<'static, Result<McpResponse, CallError>> {
+    crate::dispatch::dispatch(hub, request).boxed()
 }
 
 /// The answer to a method that never needs input: one that asks for some is none.

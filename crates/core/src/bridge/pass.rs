@@ -17,9 +17,9 @@ use mcp_router_service::{
 use tokio::time::{Instant, timeout_at};
 
 use super::ask::{self, MAX_REQUESTS, Wanted};
+use super::dispatch;
 use super::park::{Parked, Record};
 use super::token::{Bound, State};
-use crate::dispatch::dispatch;
 use crate::hub::Hub;
 
 /// How long the state of a call that waits nowhere is good.

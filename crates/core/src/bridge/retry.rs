@@ -11,10 +11,10 @@ use mcp_router_protocol::{ErrorObject, RawJson, code, json};
 use mcp_router_service::{CallError, McpRequest, McpResponse, Pin};
 
 use super::ask;
+use super::dispatch;
 use super::park::Found;
 use super::pass::Call;
 use super::token::{Bound, State};
-use crate::dispatch::dispatch;
 use crate::hub::Hub;
 
 /// The client's answers by key.

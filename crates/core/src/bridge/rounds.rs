@@ -20,7 +20,7 @@ use mcp_router_service::{
 use tokio::sync::oneshot;
 
 use super::ask::{self, Wanted};
-use crate::dispatch::dispatch;
+use super::dispatch;
 use crate::hub::Hub;
 
 /// How often a client is asked in one call.
