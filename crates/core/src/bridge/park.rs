@@ -180,20 +180,26 @@ impl Parks {
     /// whoever drops it ends it.
     pub(super) async fn find(&self, id: u64) -> Found {
         let (tell, told) = watch::channel(None);
-        let entry = self.table().entries.remove(&id);
-        match entry {
-            None => Found::Nothing,
-            Some(Entry::Running(mut answer)) => {
-                let again = Entry::Running(answer.clone());
-                self.table().entries.insert(id, again);
+        let found = {
+            // One look and one change: who repeats the round at this moment must find either.
+            let mut table = self.table();
+            let Some(entry) = table.entries.get_mut(&id) else {
+                return Found::Nothing;
+            };
+            match entry {
+                Entry::Running(answer) => Entry::Running(answer.clone()),
+                Entry::Waiting(_) => std::mem::replace(entry, Entry::Running(told)),
+            }
+        };
+        match found {
+            Entry::Running(mut answer) => {
                 let outcome = answer.wait_for(Option::is_some).await;
                 match outcome.ok().and_then(|outcome| outcome.clone()) {
                     Some(outcome) => Found::Answered(outcome),
                     None => Found::Nothing,
                 }
             }
-            Some(Entry::Waiting(come)) => {
-                self.table().entries.insert(id, Entry::Running(told));
+            Entry::Waiting(come) => {
                 let record = Record {
                     parks: self.clone(),
                     id,
