@@ -85,6 +85,7 @@ fn server(server: &ServerConfig) -> Value {
         .set("drain", drain.done())
         .set("stale_ttl_seconds", seconds(server.stale_ttl))
         .set("session_keys", keys)
+        .set("ui", server.ui)
         .set("limits", limits(&server.limits))
         .done()
 }

@@ -64,6 +64,7 @@ pub(super) fn server(raw: RawServer, flags: &Flags, site: &mut Site<'_>) -> Serv
         drain_serve: serve.unwrap_or_default(),
         stale_ttl: seconds(raw.stale_ttl_seconds).unwrap_or(Duration::from_secs(300)),
         session_keys: keys,
+        ui: raw.ui.unwrap_or(true),
         limits: limits(&raw.limits.unwrap_or_default()),
         watch: said.watch.unwrap_or(true),
         allow_registration: said.allow_registration.unwrap_or(false),

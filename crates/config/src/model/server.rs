@@ -32,6 +32,8 @@ pub struct ServerConfig {
     pub stale_ttl: Duration,
     /// Keys for sealed tokens: the first seals, all open. Empty: made at start.
     pub session_keys: Vec<SecretString>,
+    /// Whether to serve the dashboard.
+    pub ui: bool,
     /// Bounds on what clients and backends may use up.
     pub limits: Limits,
     /// Whether a change of the file reloads it.

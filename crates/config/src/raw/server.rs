@@ -22,6 +22,8 @@ pub(crate) struct RawServer {
     pub(crate) stale_ttl_seconds: Option<f64>,
     /// Keys for sealed tokens, of at least 32 bytes: the first seals, all open.
     pub(crate) session_keys: Option<Vec<String>>,
+    /// Whether the dashboard is served at `/ui`; over HTTP alone.
+    pub(crate) ui: Option<bool>,
     /// Bounds on what clients and backends may use up.
     pub(crate) limits: Option<RawLimits>,
 }
