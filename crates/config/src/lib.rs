@@ -12,6 +12,7 @@ mod build;
 mod check;
 mod find;
 mod host;
+mod import;
 mod interpolate;
 mod load;
 mod model;
@@ -23,6 +24,7 @@ mod variables;
 mod yaml;
 
 pub use load::{Flags, LoadInput, Loaded, load, without_file};
+pub use import::{Imported, Secrets, import};
 pub use model::{
     BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint, HttpServer,
     HttpTransport, Limits, LogFormat, PoolConfig, RetryConfig, RoutingConfig, Separator,

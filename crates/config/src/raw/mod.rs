@@ -92,20 +92,20 @@ pub(crate) enum RawSeparator {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Routing")]
 pub(crate) struct RawRouting {
-    /// The strategy of tools that no route matches.
+    /// How backends are judged for tools that no route of theirs matches.
     pub(crate) default_strategy: Option<RawStrategy>,
-    /// Whether tools are exposed as `namespace.name`.
+    /// Expose tools as `namespace.name`.
     pub(crate) enable_namespace_prefixing: Option<bool>,
-    /// What stands between namespace and name. With `__` every client gets names that hosts and
-    /// model APIs accept.
+    /// What stands between namespace and name; with `__` every client gets names that all hosts
+    /// accept: see "Names" in the documentation.
     pub(crate) namespace_separator: Option<RawSeparator>,
-    /// Longest age of a cached list, in seconds.
+    /// Longest age of a cached list.
     #[schemars(range(min = 1, max = 604_800))]
     pub(crate) capability_cache_ttl_seconds: Option<f64>,
-    /// One attempt at a backend, in seconds.
+    /// One attempt at a backend that sets no time of its own.
     #[schemars(range(min = 1, max = 604_800))]
     pub(crate) request_timeout_seconds: Option<f64>,
-    /// How long the first list waits for backends that are still connecting, in seconds.
+    /// How long the first list waits for backends that are still connecting.
     #[schemars(range(min = 0, max = 604_800))]
     pub(crate) startup_wait_seconds: Option<f64>,
     /// How often a call is tried at one backend.
@@ -117,13 +117,15 @@ pub(crate) struct RawRouting {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Retry")]
 pub(crate) struct RawRetry {
-    /// Attempts, the first included.
+    /// Attempts at one backend, the first included. Only failures after which a call may be made
+    /// again count: see `retry.safety`.
     #[schemars(range(min = 1, max = 100))]
     pub(crate) max_attempts: Option<u32>,
-    /// Factor from one wait to the next; the first is 1 second.
+    /// Factor from one wait to the next; the first is 1 s, and chance takes up to half off each.
     #[schemars(range(min = 1, max = 1000))]
     pub(crate) backoff_multiplier: Option<f64>,
-    /// Longest wait between attempts, in seconds; 0 repeats at once.
+    /// Longest wait; 0 repeats at once. What a backend asks for (`Retry-After`) is waited all the
+    /// same, up to 60 s.
     #[schemars(range(min = 0, max = 604_800))]
     pub(crate) max_backoff_seconds: Option<f64>,
 }

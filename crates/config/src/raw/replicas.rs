@@ -17,7 +17,7 @@ pub(crate) enum RawReplicas {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Replica")]
 pub(crate) struct RawReplica {
-    /// Required.
+    /// Where the server is.
     #[schemars(length(min = 1))]
     pub(crate) url: Option<String>,
     /// Lower is used first, with `load_balancing: priority`.

@@ -8,21 +8,23 @@ use serde::Deserialize;
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Server")]
 pub(crate) struct RawServer {
-    /// Host names accepted beside the loopback ones, with or without a port.
+    /// `Host` values accepted beside the loopback names.
     pub(crate) allowed_hosts: Option<Vec<String>>,
-    /// Origins accepted beside the loopback ones, as `https://host`.
+    /// `Origin` values accepted beside the loopback ones.
     pub(crate) allowed_origins: Option<Vec<String>>,
-    /// How long calls in flight may take when the router stops, in seconds.
+    /// How long calls in flight may take when the router stops.
     #[schemars(range(min = 0, max = 604_800))]
     pub(crate) drain_seconds: Option<f64>,
     /// More about stopping.
     pub(crate) drain: Option<RawDrain>,
-    /// How long the items of a backend that went away stay listed, in seconds.
+    /// How long the items of a backend that went away stay listed.
     #[schemars(range(min = 0, max = 604_800))]
     pub(crate) stale_ttl_seconds: Option<f64>,
-    /// Keys for sealed tokens, of at least 32 bytes: the first seals, all open.
+    /// Keys for what clients keep for the router, session ids above all: the first seals, all
+    /// open. Replicas share them; clocks of replicas may differ by a minute. With none, sessions
+    /// end with the process.
     pub(crate) session_keys: Option<Vec<String>>,
-    /// Whether the dashboard is served at `/ui`; over HTTP alone.
+    /// Whether the [dashboard](dashboard.md) is served at `/ui`; over HTTP alone.
     pub(crate) ui: Option<bool>,
     /// Bounds on what clients and backends may use up.
     pub(crate) limits: Option<RawLimits>,
@@ -33,7 +35,7 @@ pub(crate) struct RawServer {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Drain")]
 pub(crate) struct RawDrain {
-    /// How long to go on serving, not ready, before stopping, in seconds.
+    /// How long to go on serving, not ready, before that.
     #[schemars(range(min = 0, max = 604_800))]
     pub(crate) serve_seconds: Option<f64>,
 }
@@ -49,13 +51,14 @@ pub(crate) struct RawLimits {
     /// Requests being served at once, over all clients.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) max_in_flight: Option<usize>,
-    /// Calls at once to one server that sets no `max_concurrency`.
+    /// Calls at once to a server that sets no `max_concurrency`.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) max_in_flight_per_backend: Option<usize>,
-    /// Calls at once to one child process that sets no `max_concurrency`.
+    /// The same for a child process.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) max_in_flight_per_child: Option<usize>,
-    /// Processes at once of one command with `session: per_client`, beside the one for all.
+    /// Processes at once of one command with `session: per_client`, beside the one for all; the
+    /// calls of further clients are refused as `overloaded`.
     #[schemars(range(min = 1, max = 10_000))]
     pub(crate) max_client_processes: Option<usize>,
     /// Calls waiting for one backend.
@@ -76,16 +79,17 @@ pub(crate) struct RawLimits {
     /// Open event streams of one session.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) max_streams_per_session: Option<usize>,
-    /// Legacy sessions held at once.
+    /// Legacy sessions in memory at once; beyond that those silent longest make room, and come
+    /// back with their next request.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub(crate) max_sessions: Option<usize>,
-    /// Bytes in one request body or line from a client.
+    /// One request body or line from a client.
     #[schemars(range(min = 1024, max = 1_073_741_824))]
     pub(crate) max_request_bytes: Option<usize>,
-    /// Bytes in one answer, event or line from a backend.
+    /// One answer, event or line from a backend.
     #[schemars(range(min = 1024, max = 1_073_741_824))]
     pub(crate) max_answer_bytes: Option<usize>,
-    /// Bytes in the headers of one request.
+    /// Headers of one request.
     #[schemars(range(min = 1024, max = 1_048_576))]
     pub(crate) max_header_bytes: Option<usize>,
     /// Headers of one request.

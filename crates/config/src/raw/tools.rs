@@ -11,15 +11,16 @@ use serde_yaml::Mapping;
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Tools")]
 pub(crate) struct RawTools {
-    /// Patterns of tools that are exposed. Absent: all.
+    /// Only these tools are exposed and can be called.
     pub(crate) allow: Option<Vec<String>>,
-    /// Patterns of tools that are not, even if they are allowed.
+    /// These are not, even if they are allowed.
     pub(crate) deny: Option<Vec<String>>,
-    /// Own name to the name that clients see instead.
+    /// Clients see and call the tool by its new name alone.
     pub(crate) rename: Option<BTreeMap<String, String>>,
-    /// Patterns of tools that may be called twice.
+    /// Calling these twice does no more than calling them once, so a lost answer is asked for
+    /// again.
     pub(crate) idempotent: Option<Vec<String>>,
-    /// Pattern to seconds: one attempt at these tools. The first that matches counts.
+    /// One attempt at these tools; the first pattern that fits counts.
     #[schemars(with = "Option<std::collections::BTreeMap<String, f64>>")]
     pub(crate) timeout_seconds: Option<Mapping>,
 }
