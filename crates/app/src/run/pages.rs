@@ -28,7 +28,7 @@ struct Health {
 fn page(path: &str, get: impl Fn() -> Response<Bytes> + Send + Sync + 'static) -> Page {
     Page {
         path: path.to_owned(),
-        get: Arc::new(get),
+        get: Arc::new(move |_| get()),
         check_host: false,
     }
 }
@@ -64,13 +64,14 @@ mod tests {
         let [health, ready] = &*pages else {
             panic!("two pages")
         };
-        let status = |page: &Page| (page.get)().status();
+        let (head, ()) = http::Request::new(()).into_parts();
+        let status = |page: &Page| (page.get)(&head).status();
         assert_eq!(
             (status(health), status(ready)),
             (StatusCode::OK, StatusCode::OK)
         );
         assert_eq!(
-            (ready.get)().into_body(),
+            (ready.get)(&head).into_body(),
             r#"{"ready":true,"draining":false,"backends":[]}"#
         );
         router.drain();

@@ -8,13 +8,13 @@ use bytes::Bytes;
 
 use super::keys::{Seals, WallClock};
 
-/// A page beside MCP: `/health`, `/ready`, `/metrics`.
+/// A page beside MCP: `/health`, `/ready`, `/metrics`, a dashboard.
 #[derive(Clone)]
 pub struct Page {
     /// Its path, exactly.
     pub path: String,
-    /// Makes the page. Called for every GET and HEAD; it must not block.
-    pub get: Arc<dyn Fn() -> http::Response<Bytes> + Send + Sync>,
+    /// Makes the page. Called for every GET and HEAD with the request's head; it must not block.
+    pub get: Arc<dyn Fn(&http::request::Parts) -> http::Response<Bytes> + Send + Sync>,
     /// Whether the `Host` rule holds here. Probes address a pod by its IP, so liveness pages turn
     /// it off; the `Origin` rule always holds.
     pub check_host: bool,

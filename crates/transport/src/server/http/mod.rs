@@ -196,7 +196,7 @@ where
     };
     let mut answer = match (page, head.method == Method::OPTIONS) {
         (_, true) => gate::preflight(origin.as_ref()),
-        (Some(page), _) => self::page(page, &head.method),
+        (Some(page), _) => self::page(page, &head),
         (None, _) => route(&shared, head, body).await,
     };
     if let Some(origin) = origin {
@@ -205,12 +205,26 @@ where
     answer
 }
 
-fn page(page: &Page, method: &Method) -> Response<Body> {
-    match *method {
-        Method::GET => (page.get)().map(Body::from),
-        Method::HEAD => (page.get)().map(|_| Body::empty()),
-        _ => reply::not_allowed("GET, HEAD"),
+fn page(page: &Page, head: &Parts) -> Response<Body> {
+    match head.method {
+        Method::GET => (page.get)(head).map(Body::from),
+        Method::HEAD => (page.get)(head).map(|_| Body::empty()),
+        // Some clients are given the address of the router without the path.
+        _ => reply::elsewhere("GET, HEAD", "this is a page to read; MCP is served at /mcp"),
     }
+}
+
+/// Tells whoever is lost where there is something.
+fn nothing_here(shared: &Shared) -> Response<Body> {
+    let pages = shared.params.pages.iter().map(|page| page.path.as_str());
+    // What a page loads for itself is of no use to people.
+    let own = |path: &&str| path.trim_start_matches('/').contains('/');
+    let pages: Vec<_> = pages.filter(|path| !own(path)).collect();
+    let mut text = String::from("nothing here; MCP is at /mcp");
+    if !pages.is_empty() {
+        text = format!("{text}, pages to read are {}", pages.join(", "));
+    }
+    reply::refused(StatusCode::NOT_FOUND, &text)
 }
 
 async fn route<B>(shared: &Arc<Shared>, head: Parts, body: B) -> Response<Body>
@@ -229,7 +243,7 @@ where
         (SSE, _) => reply::not_allowed("GET"),
         (SSE_POST, &Method::POST) => sse::post(shared, &head, body).await,
         (SSE_POST, _) => reply::not_allowed("POST"),
-        _ => reply::refused(StatusCode::NOT_FOUND, "nothing here; MCP is at /mcp"),
+        _ => nothing_here(shared),
     }
 }
 

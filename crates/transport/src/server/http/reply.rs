@@ -54,7 +54,12 @@ pub(super) fn refused_unread(status: StatusCode, text: &str) -> Response<Body> {
 
 /// 405.
 pub(super) fn not_allowed(allow: &'static str) -> Response<Body> {
-    let mut answer = refused(StatusCode::METHOD_NOT_ALLOWED, "method not allowed here");
+    elsewhere(allow, "method not allowed here")
+}
+
+/// 405, saying where else to go.
+pub(super) fn elsewhere(allow: &'static str, text: &str) -> Response<Body> {
+    let mut answer = refused(StatusCode::METHOD_NOT_ALLOWED, text);
     let allow = HeaderValue::from_static(allow);
     answer.headers_mut().insert(header::ALLOW, allow);
     answer

@@ -3,7 +3,7 @@ use super::*;
 fn edge() -> Edge {
     let page = |path: &str, check_host| Page {
         path: path.into(),
-        get: Arc::new(|| Response::new(Bytes::from_static(b"{\"ok\":true}"))),
+        get: Arc::new(|_| Response::new(Bytes::from_static(b"{\"ok\":true}"))),
         check_host,
     };
     Edge::with(HttpParams {
@@ -227,4 +227,22 @@ async fn b19_headers_that_proxies_set_change_nothing() {
         ("forwarded", "host=localhost"),
     ];
     assert_eq!(edge.send("GET", "/metrics", &h, "").await.status, 403);
+}
+
+#[tokio::test]
+async fn who_is_lost_is_told_where_mcp_and_the_pages_are() {
+    let edge = edge();
+    let ping = request("1", "ping", "{}");
+    let lost = edge.send("POST", "/nowhere", &[], &ping).await;
+    assert_eq!(lost.status, 404);
+    assert!(
+        lost.text
+            .contains("MCP is at /mcp, pages to read are /health, /metrics"),
+        "{}",
+        lost.text
+    );
+    let posted = edge.send("POST", "/metrics", &[], &ping).await;
+    assert_eq!(posted.status, 405);
+    assert_eq!(posted.headers["allow"], "GET, HEAD");
+    assert!(posted.text.contains("MCP is served at /mcp"), "{}", posted.text);
 }
