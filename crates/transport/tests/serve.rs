@@ -457,6 +457,33 @@ async fn connections_beyond_the_limit_wait_for_room() {
 }
 
 #[tokio::test]
+async fn f36_who_has_brought_no_request_makes_room() {
+    let server = Server::new(ServeParams {
+        connections: Some(3),
+        ..ServeParams::default()
+    })
+    .await;
+    // One of those that were here is a client like any other.
+    let mut good = server.connect().await;
+    good.write_all(call("echo").as_bytes()).await.unwrap();
+    assert!(answer(&mut good).await.starts_with("HTTP/1.1 200"));
+    let mut crowd = Vec::new();
+    for _ in 0..20 {
+        let mut slow = server.connect().await;
+        slow.write_all(b"POST /mcp HTTP/1.1\r\nX-Slow: ")
+            .await
+            .unwrap();
+        crowd.push(slow);
+    }
+    // Long before the heads of the others would be too late.
+    let last = server.exchange(last_call("echo").as_bytes()).await;
+    assert!(last.starts_with("HTTP/1.1 200"), "{last}");
+    assert_eq!(to_end(&mut crowd[0]).await, "");
+    good.write_all(call("echo").as_bytes()).await.unwrap();
+    assert!(answer(&mut good).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
 async fn f38_at_the_end_calls_finish_and_idle_connections_close() {
     let mut server = Server::new(ServeParams::default()).await;
     let mut idle = server.connect().await;

@@ -6,6 +6,7 @@
 
 mod descriptors;
 mod linger;
+mod newcomers;
 mod pace;
 
 use std::convert::Infallible;
@@ -26,6 +27,7 @@ use tower::Service;
 
 use super::http::HttpService;
 use super::params::ServeParams;
+use newcomers::Newcomers;
 use pace::{Pace, Paced, PacedBody};
 
 /// How long the loop rests after it could not accept: descriptors come back by themselves, and
@@ -66,12 +68,16 @@ pub async fn serve(
     let params = Arc::new(params);
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
-    while let Some((stream, slot)) = next(&listener, &slots, &stop).await {
+    let mut newcomers = Newcomers::default();
+    while let Some((stream, slot)) = next(&listener, &slots, &mut newcomers, &stop).await {
+        let pace = Arc::new(Pace::default());
+        newcomers.add(&pace);
         let connection = Connection {
             http: http.clone(),
             params: params.clone(),
             stop: stop.clone(),
             slot,
+            pace,
         };
         connections.spawn(
             cut.clone()
@@ -102,10 +108,14 @@ pub async fn serve(
 async fn next(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
+    newcomers: &mut Newcomers,
     stop: &CancellationToken,
 ) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     loop {
         // A slot first: what cannot be served waits in the kernel and costs no descriptor.
+        if slots.available_permits() == 0 {
+            newcomers.end_oldest();
+        }
         let slot = tokio::select! {
             biased;
             () = stop.cancelled() => return None,
@@ -142,6 +152,7 @@ struct Connection {
     params: Arc<ServeParams>,
     stop: CancellationToken,
     slot: OwnedSemaphorePermit,
+    pace: Arc<Pace>,
 }
 
 impl Connection {
@@ -151,7 +162,7 @@ impl Connection {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
         let local = stream.local_addr().ok().map(LocalAddr);
-        let pace = Arc::new(Pace::default());
+        let pace = self.pace;
         let io = TokioIo::new(Paced::new(stream, pace.clone(), &self.params));
         let http = self.http;
         let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {

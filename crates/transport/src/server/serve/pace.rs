@@ -28,10 +28,14 @@ use crate::server::params::ServeParams;
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     busy: AtomicBool,
+    /// It has brought a request.
+    served: AtomicBool,
+    /// Its place is needed.
+    evicted: AtomicBool,
     /// A request was refused before its body was read: its peer may still be sending.
     unread: AtomicBool,
     /// The reader, if it last looked while a request was being served: nothing else would make it
-    /// start its clock.
+    /// start its clock. Or while no request had come yet: its place may be needed.
     reader: AtomicWaker,
 }
 
@@ -43,8 +47,25 @@ impl Pace {
 
     /// A request was read; the guard's end is the answer's.
     pub(super) fn begin(self: &Arc<Self>) -> Busy {
+        self.served.store(true, Ordering::Relaxed);
         self.busy.store(true, Ordering::Release);
         Busy(self.clone())
+    }
+
+    /// Whether it has brought a request.
+    pub(super) fn has_served(&self) -> bool {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    /// Closes the connection unless a request has come.
+    pub(super) fn evict(&self) {
+        self.evicted.store(true, Ordering::Release);
+        self.reader.wake();
+    }
+
+    /// Whether its place was asked for.
+    pub(super) fn is_evicted(&self) -> bool {
+        self.evicted.load(Ordering::Acquire)
     }
 }
 
@@ -158,6 +179,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
                 return Poll::Pending;
             }
             this.wait_for(Waiting::Idle);
+        }
+        if !this.pace.has_served() {
+            this.pace.reader.register(cx.waker());
+            if this.pace.is_evicted() {
+                return Poll::Ready(Ok(()));
+            }
         }
         std::task::ready!(this.timer.as_mut().poll(cx));
         tracing::debug!(waiting = ?this.waiting, "client took too long: connection closed");
