@@ -67,8 +67,8 @@ struct Round {
     rest: u64,
 }
 
-/// What is kept of each second of CPU at 5 and at 10 times.
-type Kept = [f64; 2];
+/// What is kept of each second of CPU at 5 and at 10 times, and when that is over.
+type Kept = [f64; 3];
 
 /// Measures and judges.
 pub(super) async fn run(options: &Options, verdicts: &mut Verdicts) {
@@ -95,7 +95,7 @@ pub(super) async fn run(options: &Options, verdicts: &mut Verdicts) {
         all.push((scenario, rounds));
     }
     let at = |i: usize| median(beside.iter().map(|kept: &Kept| kept[i]).collect());
-    let nginx = (!beside.is_empty()).then(|| [at(0), at(1)]);
+    let nginx = (!beside.is_empty()).then(|| [at(0), at(1), at(2)]);
     for (scenario, rounds) in &all {
         judge(scenario, rounds, nginx, verdicts);
     }
@@ -103,8 +103,8 @@ pub(super) async fn run(options: &Options, verdicts: &mut Verdicts) {
 
 /// What nginx keeps under the same loads.
 async fn kept_by(nginx: &Nginx, options: &Options) -> Kept {
-    let mut cost = [0.0; 3];
-    for (cost, times) in cost.iter_mut().zip([1, 5, 10]) {
+    let mut cost = [0.0; 4];
+    for (cost, times) in cost.iter_mut().zip([1, 5, 10, 1]) {
         let load = Load {
             connections: times * SATURATED,
             run_ms: options.millis(),
@@ -116,7 +116,7 @@ async fn kept_by(nginx: &Nginx, options: &Options) -> Kept {
             load.connections, *cost
         ));
     }
-    [1, 2].map(|i| cost[0] / cost[i].max(1e-9))
+    [1, 2, 3].map(|i| cost[0] / cost[i].max(1e-9))
 }
 
 async fn round(scenario: &Scenario, backends: &Backends, options: &Options) -> Round {
@@ -167,7 +167,7 @@ fn judge(scenario: &Scenario, rounds: &[Round], nginx: Option<Kept>, verdicts: &
     let promised = five >= 100.0 * GOODPUT[0] && ten >= 100.0 * GOODPUT[1];
     let as_nginx = |n: Kept| (0..2).all(|i| kept[i] >= n[i].min(GOODPUT[i]) - BESIDE_NGINX);
     let beside = nginx.map_or_else(String::new, |n| {
-        let [five, ten] = n.map(|share| share * 100.0);
+        let [five, ten, _] = n.map(|share| share * 100.0);
         format!(" (nginx: {five:.1} % and {ten:.1} %)")
     });
     verdicts.judge(
@@ -180,13 +180,12 @@ fn judge(scenario: &Scenario, rounds: &[Round], nginx: Option<Kept>, verdicts: &
             kept[1] * 100.0,
         ),
     );
-    let after = share(|r| &r.after);
-    verdicts.judge(
-        after >= 100.0 * RECOVERED,
-        format!(
-            "{}: {after:.1} % of its best 2 s after the rush (allowed: 90 %)",
-            scenario.name
-        ),
+    judge_recovery(
+        scenario,
+        share(|r| &r.after),
+        of_cpu(|r| &r.after),
+        nginx,
+        verdicts,
     );
     let lost: u64 = rounds
         .iter()
@@ -205,4 +204,25 @@ fn judge(scenario: &Scenario, rounds: &[Round], nginx: Option<Kept>, verdicts: &
             10 * SATURATED,
         );
     }
+}
+
+/// `after` in percent of the best, `of_cpu` the share of it per second of CPU.
+fn judge_recovery(
+    scenario: &Scenario,
+    after: f64,
+    of_cpu: f64,
+    nginx: Option<Kept>,
+    verdicts: &mut Verdicts,
+) {
+    let as_nginx = |n: Kept| of_cpu >= n[2].min(RECOVERED) - BESIDE_NGINX;
+    let beside = nginx.map_or_else(String::new, |n| format!(" (nginx: {:.1} %)", n[2] * 100.0));
+    verdicts.judge(
+        after >= 100.0 * RECOVERED || nginx.is_some_and(as_nginx),
+        format!(
+            "{}: {after:.1} % of its best 2 s after the rush (allowed: 90 %); per second of CPU \
+             {:.1} %{beside}",
+            scenario.name,
+            of_cpu * 100.0
+        ),
+    );
 }

@@ -43,7 +43,8 @@ pub(super) async fn run(options: &Options, verdicts: &mut Verdicts) {
         queued == 0,
         format!("a queue half full: {queued} calls refused or lost (allowed: 0)"),
     );
-    judge_memory(verdicts, "half of every limit", rest, peak, CALLS);
+    // Each call has a connection to its backend beside its client's.
+    judge_memory(verdicts, "half of every limit", rest, peak, 2 * CALLS);
 }
 
 /// Keeps so many calls running or waiting: how many were not served, and the router's memory
