@@ -21,6 +21,7 @@ mod format;
 mod json;
 pub mod span;
 mod subscriber;
+pub mod traces;
 
 pub use date::utc;
 pub use field::printable;

@@ -23,6 +23,7 @@
 //! | [`shape`] | results as an older revision knows them |
 //! | [`ask`] | what servers ask clients, as an older revision knows it |
 //! | [`header`] | `Mcp-*` header values |
+//! | [`trace`] | whose span a call is made under |
 //! | [`mirror`] | tool parameters that are repeated in headers |
 
 #![forbid(unsafe_code)]
@@ -44,6 +45,7 @@ pub mod result;
 pub mod revision;
 pub mod shape;
 pub mod spelling;
+pub mod trace;
 pub mod uri;
 
 pub use item::{Item, ItemKind, ToolHints};
@@ -57,3 +59,4 @@ pub use params::RawParams;
 pub use profile::Profile;
 pub use revision::{Era, Revision};
 pub use spelling::Spelling;
+pub use trace::TraceContext;

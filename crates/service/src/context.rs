@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_router_protocol::{BackendName, LogLevel, Mirror, RawJson};
+use mcp_router_protocol::{BackendName, LogLevel, Mirror, RawJson, TraceContext};
 
 use crate::{Deadline, ParamHeaders, Repeat, Session, Trail};
 
@@ -80,4 +80,7 @@ pub struct RequestContext {
     pub mirror: Option<Arc<Mirror>>,
     /// Which backends the call was given to, for its log line.
     pub trail: Trail,
+    /// The span that the call is in, while the call is traced: what is made for it hangs below.
+    /// Otherwise what `_meta` says of the client's trace passes unchanged.
+    pub trace: Option<TraceContext>,
 }
