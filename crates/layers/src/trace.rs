@@ -1,9 +1,10 @@
-//! One log line per call, written when the call has ended.
+//! One log line per call, written when the call has ended; and the same told to every
+//! [`CallSink`] that wants to know.
 //!
 //! Without it nobody can tell afterwards who called what, where it went and how it ended. The
 //! line carries client, tool, backend, outcome and latency, never arguments or results; nothing
 //! is formatted, and no name is read, unless somebody listens. It stands at the front of the
-//! router, around fallback and retries: one call, one line. A streamed answer is logged at its
+//! router, around fallback and retries: one call, one line. A streamed answer is told at its
 //! outcome, a call that was given up at its drop.
 //!
 //! Calls (tools, prompts, resources, completion) are told at `info`, lists and other requests
@@ -11,11 +12,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures::Stream;
-use mcp_router_observe::span;
-use mcp_router_protocol::Method;
+use mcp_router_observe::{CallSink, span};
 use mcp_router_service::{
     CallError, Event, McpRequest, McpResponse, Outcome, ResponseStream, Trail,
 };
@@ -26,16 +27,19 @@ use tracing::Span;
 
 mod line;
 
-use line::Line;
+use line::{Line, Sinks};
 
 /// Logs each call once. At the front of the whole router.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct TraceLayer {}
+#[derive(Clone, Debug, Default)]
+pub struct TraceLayer {
+    sinks: Sinks,
+}
 
 /// A service whose calls are logged; see [`TraceLayer`].
 #[derive(Clone, Debug)]
 pub struct Trace<S> {
     inner: S,
+    sinks: Sinks,
 }
 
 pin_project! {
@@ -60,7 +64,16 @@ struct Traced {
 impl TraceLayer {
     /// Logs under this crate's target.
     pub const fn new() -> Self {
-        Self {}
+        Self { sinks: None }
+    }
+
+    /// Tells these of every call too, before it is logged. They are told of calls alone: tools,
+    /// prompts, resources and completion.
+    #[must_use]
+    pub fn sinks(mut self, sinks: impl IntoIterator<Item = Arc<dyn CallSink>>) -> Self {
+        let sinks: Arc<[_]> = sinks.into_iter().collect();
+        self.sinks = (!sinks.is_empty()).then_some(sinks);
+        self
     }
 }
 
@@ -68,7 +81,10 @@ impl<S> Layer<S> for TraceLayer {
     type Service = Trace<S>;
 
     fn layer(&self, inner: S) -> Trace<S> {
-        Trace { inner }
+        Trace {
+            inner,
+            sinks: self.sinks.clone(),
+        }
     }
 }
 
@@ -88,9 +104,11 @@ where
     }
 
     fn call(&mut self, mut request: McpRequest) -> Self::Future {
-        let line = enabled(&request.method).then(|| {
+        let is_call = line::is_call(&request.method);
+        let sinks = self.sinks.as_ref().filter(|_| is_call).cloned();
+        let line = (sinks.is_some() || enabled(is_call)).then(|| {
             request.context.trail = Trail::recording();
-            Line::start(&request)
+            Line::start(&request, sinks)
         });
         let span = match &line {
             Some(line) if tracing::enabled!(target: "mcp_router_observe::span", Level::DEBUG) => {
@@ -103,9 +121,9 @@ where
     }
 }
 
-/// Whether the line of a call would be written at all.
-fn enabled(method: &Method) -> bool {
-    if line::is_call(method) {
+/// Whether the line of a call, or of another request, would be written at all.
+fn enabled(is_call: bool) -> bool {
+    if is_call {
         tracing::enabled!(Level::INFO)
     } else {
         tracing::enabled!(Level::DEBUG)

@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod call;
 mod date;
 pub mod dropped;
 mod drops;
@@ -23,6 +24,7 @@ pub mod span;
 mod subscriber;
 pub mod traces;
 
+pub use call::{CallEnd, CallSink, Ending};
 pub use date::utc;
 pub use field::printable;
 pub use format::{InvalidLogFormat, LogFormat};

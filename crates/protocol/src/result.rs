@@ -10,6 +10,7 @@ use crate::params::meta;
 
 static URI: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"uri\""));
 static RESOURCE_URI: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"resourceUri\""));
+static IS_ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"isError\""));
 
 /// What `resultType` says of a result. Absent means complete, as older servers leave it out.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -39,6 +40,19 @@ pub fn result_type(result: &RawJson) -> Result<ResultType, JsonError> {
         br#""task""# => ResultType::Task,
         other => ResultType::Other(String::from_utf8_lossy(other).into_owned()),
     })
+}
+
+/// Whether the result of a tool says that the tool failed. A substring search for nearly every
+/// result; only one that looks like a failure is read.
+pub fn is_tool_error(result: &RawJson) -> bool {
+    let bytes = result.bytes();
+    let says_true = |at: usize| {
+        let rest = bytes[at + b"\"isError\"".len()..].trim_ascii_start();
+        let value = rest.strip_prefix(b":").map(<[u8]>::trim_ascii_start);
+        value.is_some_and(|value| value.starts_with(b"true"))
+    };
+    IS_ERROR.find_iter(bytes).any(says_true)
+        && result.get("isError").is_some_and(|v| v.as_str() == "true")
 }
 
 /// The result as a modern client must get it: with `resultType`, and where `cacheable` with
@@ -184,6 +198,25 @@ mod tests {
 
     fn raw(text: &str) -> RawJson {
         RawJson::parse(text.to_owned().into()).unwrap()
+    }
+
+    #[test]
+    fn a_tool_has_failed_if_its_result_itself_says_so() {
+        for (result, failed) in [
+            (r#"{"content":[],"isError":true}"#, true),
+            ("{\"content\":[], \"isError\" :\n true }", true),
+            (r#"{"isError":false,"isErrors":true}"#, false),
+            (r#"{"content":[{"text":"\"isError\":true"}]}"#, false),
+            (r#"{"structuredContent":{"isError":true}}"#, false),
+            (
+                r#"{"structuredContent":{"isError":false},"isError":true}"#,
+                true,
+            ),
+            (r#"{"isError":"true"}"#, false),
+            ("{}", false),
+        ] {
+            assert_eq!(is_tool_error(&raw(result)), failed, "{result}");
+        }
     }
 
     #[test]

@@ -50,6 +50,21 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason there is.
+    pub const ALL: [Self; 11] = [
+        Self::NoBackend,
+        Self::CircuitOpen,
+        Self::ConnectFailed,
+        Self::Overloaded,
+        Self::Draining,
+        Self::Timeout,
+        Self::BackendLost,
+        Self::ProtocolError,
+        Self::TooLarge,
+        Self::BackendStatus,
+        Self::Internal,
+    ];
+
     /// The reason as clients and metrics see it.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -52,7 +52,7 @@ pub use params::{ParamHeader, ParamHeaders};
 pub use probe::{ProbeFailure, Prober, Pulse};
 pub use repeat::{Repeat, RepeatAfter};
 pub use session::{OUTBOX_CAPACITY, Outbox, Session, SessionId};
-pub use trail::Trail;
+pub use trail::{Mark, Notes, Trail, Visit};
 
 use std::fmt;
 use std::pin::Pin as StdPin;

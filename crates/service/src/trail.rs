@@ -1,8 +1,12 @@
-//! Where a call has been, for the one log line that tells about it.
+//! Where a call has been, for those who tell about it once it has ended.
 
+use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mcp_router_protocol::BackendName;
+
+/// What goes with a visit for whoever reads the trail. Only the two who agreed on it know its type.
+pub type Mark = Arc<dyn Any + Send + Sync>;
 
 /// Notes of the backends that a call was given to: one handle per call, written at the entry of
 /// each backend's stack and read by the front of the router once the call has ended.
@@ -11,13 +15,28 @@ use mcp_router_protocol::BackendName;
 #[derive(Clone, Debug, Default)]
 pub struct Trail(Option<Arc<Mutex<Notes>>>);
 
-#[derive(Debug, Default)]
-struct Notes {
-    backend: Option<BackendName>,
-    /// Those before it.
-    earlier: Vec<BackendName>,
-    attempts: u32,
-    name: Option<Arc<str>>,
+/// What a [`Trail`] tells.
+#[derive(Clone, Debug, Default)]
+pub struct Notes {
+    /// The backend visited last.
+    pub last: Option<Visit>,
+    /// Those that were visited in vain before it, in order.
+    pub earlier: Vec<Visit>,
+    /// How many visits there were, and attempts at each.
+    pub attempts: u32,
+    /// The name that operators know what the client calls by, where the two differ.
+    pub name: Option<Arc<str>>,
+}
+
+/// A backend that a call was given to.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// The backend.
+    pub backend: BackendName,
+    /// How often the call was made there.
+    pub attempts: u32,
+    /// What was left there.
+    pub mark: Option<Mark>,
 }
 
 impl Trail {
@@ -26,11 +45,27 @@ impl Trail {
         Self(Some(Arc::default()))
     }
 
+    /// Whether it keeps notes.
+    pub const fn is_recording(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Notes that the call goes to `backend` now.
     pub fn visit(&self, backend: &BackendName) {
+        self.visit_marked(backend, || None);
+    }
+
+    /// Notes that the call goes to `backend` now, and leaves a mark there, if anybody keeps it.
+    pub fn visit_marked(&self, backend: &BackendName, mark: impl FnOnce() -> Option<Mark>) {
         if let Some(notes) = &self.0 {
+            let mark = mark();
             let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(before) = notes.backend.replace(backend.clone()) {
+            let visit = Visit {
+                backend: backend.clone(),
+                attempts: 1,
+                mark,
+            };
+            if let Some(before) = notes.last.replace(visit) {
                 notes.earlier.push(before);
             }
             notes.attempts += 1;
@@ -45,37 +80,30 @@ impl Trail {
         }
     }
 
-    /// The name noted last.
-    pub fn named(&self) -> Option<Arc<str>> {
-        let notes = self.0.as_ref()?;
-        let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
-        notes.name.clone()
-    }
-
     /// Notes that the call is made again at the backend where it is.
     pub fn again(&self) {
         if let Some(notes) = &self.0 {
             let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
             notes.attempts += 1;
+            if let Some(here) = &mut notes.last {
+                here.attempts += 1;
+            }
         }
     }
 
-    /// The backend visited last, and how many visits there were.
-    pub fn last(&self) -> (Option<BackendName>, u32) {
+    /// Everything noted so far.
+    pub fn notes(&self) -> Notes {
         let Some(notes) = &self.0 else {
-            return (None, 0);
+            return Notes::default();
         };
         let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
-        (notes.backend.clone(), notes.attempts)
+        notes.clone()
     }
 
-    /// The backends that were visited in vain before the last one, in order.
-    pub fn earlier(&self) -> Vec<BackendName> {
-        let Some(notes) = &self.0 else {
-            return Vec::new();
-        };
-        let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
-        notes.earlier.clone()
+    /// The backend visited last, and how many attempts there were in all.
+    pub fn last(&self) -> (Option<BackendName>, u32) {
+        let notes = self.notes();
+        (notes.last.map(|visit| visit.backend), notes.attempts)
     }
 }
 
@@ -86,17 +114,30 @@ mod tests {
     #[test]
     fn clones_are_one_trail_and_the_default_keeps_nothing() {
         let trail = Trail::recording();
-        let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let (a, b): (BackendName, BackendName) = ("a".parse().unwrap(), "b".parse().unwrap());
         let clone = trail.clone();
-        clone.visit(&a);
+        clone.visit_marked(&a, || Some(Arc::new(7_u8)));
+        clone.again();
         clone.visit(&b);
         trail.again();
         clone.name("a.b");
-        assert_eq!(trail.named().as_deref(), Some("a.b"));
-        assert_eq!(trail.last(), (Some(b), 3));
-        assert_eq!(trail.earlier(), std::slice::from_ref(&a));
+        let notes = trail.notes();
+        assert_eq!(notes.name.as_deref(), Some("a.b"));
+        assert_eq!(trail.last(), (Some(b), 4));
+        let [first] = &notes.earlier[..] else {
+            panic!("{notes:?}")
+        };
+        assert_eq!((&first.backend, first.attempts), (&a, 2));
+        let mark = first.mark.as_ref().unwrap();
+        assert_eq!(mark.downcast_ref::<u8>(), Some(&7));
+        assert_eq!(notes.last.unwrap().attempts, 2);
+    }
+
+    #[test]
+    fn the_default_keeps_nothing_and_asks_for_no_mark() {
         let none = Trail::default();
-        none.visit(&a);
+        none.visit_marked(&"a".parse().unwrap(), || panic!("nobody keeps it"));
         assert_eq!(none.last(), (None, 0));
+        assert!(!none.is_recording());
     }
 }

@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mcp_router_protocol::{BackendName, Method};
+use mcp_router_protocol::Method;
 use mcp_router_service::{
-    CallError, McpRequest, Outcome, Principal, Reason, ResponseStream, Sent, ServerRequest,
+    CallError, McpRequest, Outcome, Principal, Reason, ResponseStream, Sent, ServerRequest, Visit,
 };
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -59,7 +59,7 @@ pub(super) struct Parked {
     /// How it ended meanwhile.
     pub(super) end: Option<Result<Outcome, CallError>>,
     /// Where it runs, for the log line of the next round.
-    pub(super) backend: Option<BackendName>,
+    pub(super) visit: Option<Visit>,
 }
 
 /// All calls that wait.

@@ -297,7 +297,7 @@ impl Watched {
             open: std::mem::take(&mut self.open),
             asked: self.asked,
             end: None,
-            backend: self.call.request.context.trail.last().0,
+            visit: self.call.request.context.trail.notes().last,
         };
         let outcome = self.call.park(parked)?;
         if let Some(record) = self.call.record.take() {

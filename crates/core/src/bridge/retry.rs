@@ -128,8 +128,9 @@ async fn resume(
         Found::Answered(outcome) => return Ok(McpResponse::Ready(outcome)),
         Found::Parked(parked, record) => (parked, record),
     };
-    if let Some(backend) = &parked.backend {
-        request.context.trail.visit(backend);
+    if let Some(visit) = parked.visit.take() {
+        let trail = &request.context.trail;
+        trail.visit_marked(&visit.backend, || visit.mark);
     }
     for (key, answer) in answers {
         let at = parked.open.iter().position(|(open, _)| *open == key);

@@ -1,11 +1,17 @@
-//! The line itself.
+//! What is known of a call, and the telling of it once it has ended.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
 
-use mcp_router_observe::{field, printable};
+use mcp_router_observe::{CallEnd, CallSink, Ending, call, field, printable};
 use mcp_router_protocol::Method;
-use mcp_router_service::{CallError, McpRequest, Outcome, Sent, Trail};
+use mcp_router_protocol::result::is_tool_error;
+use mcp_router_service::{CallError, McpRequest, Outcome, Sent, Trail, Visit};
 use tokio::time::Instant;
+
+/// Those who are told of every call, beside the log.
+pub(super) type Sinks = Option<Arc<[Arc<dyn CallSink>]>>;
 
 /// Whether a method is a call in the sense of the access log.
 pub(super) fn is_call(method: &Method) -> bool {
@@ -15,7 +21,7 @@ pub(super) fn is_call(method: &Method) -> bool {
     )
 }
 
-/// What is known at the start of a call; written once, at its end or when dropped before.
+/// What is known at the start of a call; told once, at its end or when dropped before.
 #[derive(Debug)]
 pub(super) struct Line {
     method: Method,
@@ -23,12 +29,13 @@ pub(super) struct Line {
     client: Option<String>,
     trail: Trail,
     start: Instant,
-    written: bool,
+    sinks: Sinks,
+    told: bool,
 }
 
 /// How a call ended, as a word and an optional explanation.
 struct End<'a> {
-    outcome: &'static str,
+    outcome: Ending,
     /// A JSON-RPC error's code.
     code: Option<i64>,
     /// A failure of the backend or router.
@@ -37,7 +44,7 @@ struct End<'a> {
 
 impl Line {
     /// Reads the names for the line. A resource's URI is an argument like others: it stays out.
-    pub(super) fn start(request: &McpRequest) -> Self {
+    pub(super) fn start(request: &McpRequest, sinks: Sinks) -> Self {
         let safe = |text: String| match printable(&text) {
             Cow::Borrowed(_) => text,
             Cow::Owned(safe) => safe,
@@ -48,7 +55,8 @@ impl Line {
             client: request.context.client.name().map(safe),
             trail: request.context.trail.clone(),
             start: Instant::now(),
-            written: false,
+            sinks,
+            told: false,
         }
     }
 
@@ -64,73 +72,107 @@ impl Line {
         self.client.as_deref().unwrap_or_default()
     }
 
-    /// Writes the line.
+    /// Tells how it ended.
     pub(super) fn ended(&mut self, answer: Result<&Outcome, &CallError>) {
-        let (outcome, code, error) = match answer {
-            Ok(Outcome::Complete(_) | Outcome::Accepted) => ("ok", None, None),
-            Ok(Outcome::InputRequired(_)) => ("input_required", None, None),
-            Ok(Outcome::Error(error)) => ("error", Some(error.code()), None),
-            Err(error) => (error.reason.as_str(), None, Some(error)),
-        };
-        self.write(&End {
+        let plain = |outcome| End {
             outcome,
-            code,
-            error,
+            code: None,
+            error: None,
+        };
+        self.tell(&match answer {
+            Ok(Outcome::Complete(result))
+                if self.method == Method::ToolsCall && is_tool_error(result) =>
+            {
+                plain(Ending::ToolError)
+            }
+            Ok(Outcome::Complete(_) | Outcome::Accepted) => plain(Ending::Ok),
+            Ok(Outcome::InputRequired(_)) => plain(Ending::InputRequired),
+            Ok(Outcome::Error(error)) => End {
+                code: Some(error.code()),
+                ..plain(Ending::Error)
+            },
+            Err(error) => End {
+                error: Some(error),
+                ..plain(Ending::of(error.reason.as_str()))
+            },
         });
     }
 
-    fn write(&mut self, end: &End<'_>) {
-        self.written = true;
-        let (visited, attempts) = self.trail.last();
-        let backend = end.error.and_then(|e| e.backend.clone()).or(visited);
-        let backend = backend.as_ref().map(|b| b.as_str());
-        let latency_ms = self.start.elapsed().as_micros() as f64 / 1000.0;
-        let sent = end.error.map(|e| match e.sent {
-            Sent::Unknown => "unknown",
-            Sent::No | Sent::RejectedUnexecuted => "no",
-        });
-        let earlier = self.trail.earlier();
-        let earlier: Vec<_> = earlier.iter().map(|b| b.as_str()).collect();
-        let moved_from = (!earlier.is_empty()).then(|| earlier.join(","));
-        let error = end.error.map(tracing::field::display);
-        let named = self.trail.named();
-        let named = named.as_deref().map(printable);
-        let (tool, client) = (
-            named.as_deref().or(self.tool.as_deref()),
-            self.client.as_deref(),
-        );
-        let method = &*self.method();
-        macro_rules! line {
-            ($log:ident) => {
-                tracing::$log!(
-                    { field::CLIENT } = client,
-                    { field::METHOD } = method,
-                    { field::TOOL } = tool,
-                    { field::BACKEND } = backend,
-                    { field::OUTCOME } = end.outcome,
-                    { field::LATENCY_MS } = latency_ms,
-                    { field::ATTEMPTS } = attempts,
-                    moved_from,
-                    code = end.code,
-                    sent,
-                    error,
-                    "call"
-                )
-            };
+    fn tell(&mut self, end: &End<'_>) {
+        self.told = true;
+        let duration = self.start.elapsed();
+        let notes = self.trail.notes();
+        let named = notes.name.as_deref().map(printable);
+        let last = notes.last.as_ref().map(visit);
+        let earlier: Vec<_> = notes.earlier.iter().map(visit).collect();
+        let blamed = end.error.and_then(|e| e.backend.as_ref());
+        let end = CallEnd {
+            method: &self.method(),
+            client: self.client.as_deref(),
+            tool: named.as_deref().or(self.tool.as_deref()),
+            backend: blamed.map(|b| b.as_str()).or(last.map(|v| v.backend)),
+            outcome: end.outcome,
+            code: end.code,
+            error: end.error.map(|error| error as &dyn fmt::Display),
+            sent: end.error.map(|e| match e.sent {
+                Sent::Unknown => "unknown",
+                Sent::No | Sent::RejectedUnexecuted => "no",
+            }),
+            attempts: notes.attempts,
+            duration,
+            last,
+            earlier: &earlier,
+        };
+        for sink in self.sinks.iter().flat_map(|sinks| &**sinks) {
+            sink.ended(&end);
         }
-        if is_call(&self.method) {
-            line!(info);
-        } else {
-            line!(debug);
-        }
+        write(&end, is_call(&self.method));
+    }
+}
+
+fn visit(visit: &Visit) -> call::Visit<'_> {
+    call::Visit {
+        backend: visit.backend.as_str(),
+        attempts: visit.attempts,
+        mark: visit.mark.as_deref(),
+    }
+}
+
+/// Writes the line, if anybody listens.
+fn write(end: &CallEnd<'_>, is_call: bool) {
+    macro_rules! line {
+        ($log:ident) => {{
+            let earlier: Vec<_> = end.earlier.iter().map(|visit| visit.backend).collect();
+            let moved_from = (!earlier.is_empty()).then(|| earlier.join(","));
+            let error = end.error.map(tracing::field::display);
+            tracing::$log!(
+                { field::CLIENT } = end.client,
+                { field::METHOD } = end.method,
+                { field::TOOL } = end.tool,
+                { field::BACKEND } = end.backend,
+                { field::OUTCOME } = end.outcome.as_str(),
+                { field::LATENCY_MS } = end.duration.as_micros() as f64 / 1000.0,
+                { field::ATTEMPTS } = end.attempts,
+                moved_from,
+                code = end.code,
+                sent = end.sent,
+                error,
+                "call"
+            );
+        }};
+    }
+    if is_call {
+        line!(info);
+    } else {
+        line!(debug);
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        if !self.written {
-            self.write(&End {
-                outcome: "cancelled",
+        if !self.told {
+            self.tell(&End {
+                outcome: Ending::Cancelled,
                 code: None,
                 error: None,
             });

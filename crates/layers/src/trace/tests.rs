@@ -1,6 +1,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use mcp_router_observe::CallEnd;
 use mcp_router_protocol::{RawJson, RawParams};
 use mcp_router_service::{ClientProfile, Reason, Sent};
 use tower::ServiceExt;
@@ -196,12 +197,119 @@ async fn nothing_is_read_when_nobody_listens() {
     assert_eq!(log.text(), "");
 }
 
+/// Keeps the words of what it is told.
+#[derive(Clone, Debug, Default)]
+struct Told(Arc<Mutex<Vec<String>>>);
+
+impl CallSink for Told {
+    fn ended(&self, end: &CallEnd<'_>) {
+        let visit = |v: &mcp_router_observe::call::Visit<'_>| {
+            let mark = v.mark.and_then(|mark| mark.downcast_ref::<u8>());
+            format!("{}*{}{}", v.backend, v.attempts, mark.unwrap_or(&0))
+        };
+        let mut visits: Vec<_> = end.earlier.iter().map(visit).collect();
+        visits.extend(end.last.as_ref().map(visit));
+        let (tool, backend) = (end.tool.unwrap_or("-"), end.backend.unwrap_or("-"));
+        self.0.lock().unwrap().push(format!(
+            "{} {tool} {backend} {} {} {:?} {}",
+            end.method,
+            end.outcome,
+            end.attempts,
+            end.duration,
+            visits.join(",")
+        ));
+    }
+}
+
+impl Told {
+    async fn of(
+        request: McpRequest,
+        answer: impl AsyncFnOnce(&mut Backend),
+    ) -> (Result<McpResponse, CallError>, Vec<String>) {
+        let told = Self::default();
+        let (service, mut backend) = mock::pair();
+        let layer = TraceLayer::new().sinks([Arc::new(told.clone()) as Arc<dyn CallSink>]);
+        let service = layer.layer(service);
+        let (result, ()) = tokio::join!(service.oneshot(request), answer(&mut backend));
+        let told = told.0.lock().unwrap().clone();
+        (result, told)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_is_told_of_each_call_once_with_all_its_visits_though_nobody_reads_the_log() {
+    let log = Log::default();
+    let _guard = log.at("off");
+    let (result, told) = Told::of(request("a.b"), async |backend| {
+        let (request, respond) = backend.next_request().await.unwrap();
+        let trail = &request.context.trail;
+        trail.visit_marked(&"a-1".parse().unwrap(), || Some(Arc::new(7_u8)));
+        trail.again();
+        trail.visit(&"a-2".parse().unwrap());
+        tokio::time::sleep(secs(2)).await;
+        respond.send_response(ready());
+    })
+    .await;
+    result.unwrap();
+    assert_eq!(told, ["tools/call a.b a-2 ok 3 2s a-1*27,a-2*10"]);
+    assert_eq!(log.text(), "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_ending_has_its_word() {
+    let result = |text| McpResponse::complete(RawJson::from_static(text));
+    let error = mcp_router_protocol::ErrorObject::new(-32602, "no");
+    let asked = Outcome::InputRequired(RawJson::from_static("{}").into());
+    let answers = [
+        (result(r#"{"content":[]}"#), "ok"),
+        (result(r#"{"content":[],"isError":true}"#), "tool_error"),
+        (McpResponse::error(error), "error"),
+        (McpResponse::Ready(asked), "input_required"),
+    ];
+    for (answer, word) in answers {
+        let (_, told) = Told::of(request("a.b"), async |backend| {
+            backend
+                .next_request()
+                .await
+                .unwrap()
+                .1
+                .send_response(answer);
+        })
+        .await;
+        assert_eq!(told, [format!("tools/call a.b - {word} 0 0ns ")]);
+    }
+    for reason in Reason::ALL {
+        let (_, told) = Told::of(request("a.b"), async |backend| {
+            let error = CallError::new(reason, Sent::No);
+            backend.next_request().await.unwrap().1.send_error(error);
+        })
+        .await;
+        assert_eq!(told, [format!("tools/call a.b - {reason} 0 0ns ")]);
+    }
+}
+
+#[tokio::test]
+async fn a_sink_hears_nothing_of_lists() {
+    let mut list = request("x");
+    list.method = mcp_router_protocol::Method::ToolsList;
+    let (_, told) = Told::of(list, async |backend| {
+        backend
+            .next_request()
+            .await
+            .unwrap()
+            .1
+            .send_response(ready());
+    })
+    .await;
+    assert!(told.is_empty(), "{told:?}");
+}
+
 #[tokio::test]
 async fn lists_are_told_at_debug() {
     let log = Log::default();
     let _guard = log.at("debug");
     let mut list = request("x");
-    list.method = Method::ToolsList;
+    list.method = mcp_router_protocol::Method::ToolsList;
     list.params = RawParams::default();
     run(list, async |backend| {
         let (_, respond) = backend.next_request().await.unwrap();

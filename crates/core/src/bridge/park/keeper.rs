@@ -40,7 +40,8 @@ pub(super) async fn keep(
             }
             () = stop.cancelled() => break,
             () = &mut over => {
-                tracing::info!(backend = parked.backend.as_ref().map(tracing::field::display),
+                let backend = parked.visit.as_ref().map(|visit| visit.backend.as_str());
+                tracing::info!(backend,
                     "a call was ended: its client did not bring what it needs");
                 break;
             }
