@@ -20,6 +20,7 @@ mod drops;
 pub mod field;
 mod format;
 mod json;
+pub mod metrics;
 pub mod span;
 mod subscriber;
 pub mod traces;

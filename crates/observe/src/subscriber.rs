@@ -1,8 +1,9 @@
 //! Sets up where log lines go.
 
 use std::io;
+use std::sync::OnceLock;
 
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::fmt::format::{FmtSpan, JsonFields};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -14,6 +15,15 @@ use crate::json::JsonLines;
 
 /// How many lines wait for a slow reader before further ones are dropped and counted.
 const BUFFERED_LINES: usize = 8_192;
+
+/// Counts the lines that this process has lost.
+static LOST: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// How many lines were dropped since the start because nobody read them; 0 where [`init`] did not
+/// set the log up.
+pub(crate) fn dropped_lines() -> usize {
+    LOST.get().map_or(0, ErrorCounter::dropped_lines)
+}
 
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +72,8 @@ pub fn init(format: LogFormat, filter: Option<&str>) -> Result<LogGuard, InitErr
         .finish(io::stderr());
     let counter = writer.error_counter();
     install(format, filter, writer)?;
+    // There is but one subscriber in a process.
+    LOST.get_or_init(|| counter.clone());
     Ok(LogGuard {
         drops: DropReporter::start(counter),
         _worker: worker,
