@@ -168,7 +168,7 @@ fn child_params(
     params
 }
 
-fn identity(config: &Config) -> Identity {
+pub(super) fn identity(config: &Config) -> Identity {
     Identity {
         name: config.server.name.clone(),
         ..Identity::default()

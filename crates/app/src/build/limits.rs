@@ -28,6 +28,7 @@ pub(crate) fn http_params(config: &Config, pages: Vec<Page>) -> Result<HttpParam
         },
         allowed_hosts: server.allowed_hosts.clone(),
         allowed_origins: server.allowed_origins.clone(),
+        identity: super::edge::identity(config),
         ..HttpParams::default()
     };
     let (limits, from) = (&mut params.limits, &server.limits);
@@ -81,6 +82,7 @@ pub(crate) fn stdio_params(config: &Config) -> StdioParams {
     let limits = &config.server.limits;
     let mut params = StdioParams {
         drain: config.server.drain + GRACE,
+        identity: super::edge::identity(config),
         ..StdioParams::default()
     };
     set(&mut params.line, limits.max_request_bytes);

@@ -7,8 +7,8 @@ use mcp_router_protocol::{RawJson, RawParams, Revision};
 use mcp_router_service::BackendInfo;
 use serde::Serialize;
 
-/// The `clientInfo` of requests that the router makes for itself, and of sessions that many
-/// clients share.
+/// Who the router is: `serverInfo` towards clients, and the `clientInfo` of requests that it makes
+/// for itself and of sessions that many clients share.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Identity {
     /// The router's name.

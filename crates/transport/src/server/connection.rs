@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::call::{Head, Hold, Replies, start};
-use super::dialect::{Exchange, Voice, Wire, legacy, modern, progress_token};
+use super::dialect::{Exchange, Signature, Voice, Wire, legacy, modern, progress_token};
 use super::peer::{Asking, Calls, Peer};
 
 /// Messages that wait for the transport to write them.
@@ -35,6 +35,7 @@ pub(crate) struct Setup {
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) batch: usize,
     pub(crate) ask: Duration,
+    pub(crate) signature: Arc<Signature>,
 }
 
 /// One client's connection. Clones are the same one.
@@ -173,7 +174,7 @@ impl Connection {
     ) -> Result<(McpRequest, Voice), Result<RawJson, ErrorObject>> {
         let principal = self.0.setup.principal.clone();
         let request = modern::accept(method, params, None, principal).map_err(Err)?;
-        Ok((request, Voice::Modern))
+        Ok((request, Voice::Modern(self.0.setup.signature.clone())))
     }
 
     async fn initialize(&self, params: &RawParams) -> Result<RawJson, ErrorObject> {
@@ -256,8 +257,9 @@ impl Connection {
         }
         let id = replies.exchange().id().clone();
         drop(replies);
-        let end = modern::subscription_end(&id, &RawJson::from_static("{}"));
-        self.say(Wire::result(&id, &end)).await;
+        let signature = &self.0.setup.signature;
+        let end = signature.end(&id, &RawJson::from_static("{}"));
+        self.say(end).await;
         // Streams have no end of their own here, so the client is told in words, too.
         self.say(modern::cancelled(&id)).await;
     }

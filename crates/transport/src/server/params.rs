@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::keys::{Seals, WallClock};
+use crate::client::Identity;
 
 /// A page beside MCP: `/health`, `/ready`, `/metrics`, a dashboard.
 #[derive(Clone)]
@@ -48,6 +49,8 @@ pub struct HttpParams {
     pub seals: Option<Seals>,
     /// The time of day, for the expiry of session ids.
     pub clock: WallClock,
+    /// Who answers, as `serverInfo` of every result of 2026-07-28 says.
+    pub identity: Identity,
 }
 
 /// How much an HTTP edge takes at once.
@@ -181,6 +184,8 @@ pub struct StdioParams {
     pub eof_grace: Duration,
     /// For a client's answer to a request from a backend.
     pub ask: Duration,
+    /// Who answers, as `serverInfo` of every result of 2026-07-28 says.
+    pub identity: Identity,
 }
 
 impl Default for StdioParams {
@@ -192,6 +197,7 @@ impl Default for StdioParams {
             drain: Duration::from_secs(13),
             eof_grace: Duration::from_secs(5),
             ask: Duration::from_secs(300),
+            identity: Identity::default(),
         }
     }
 }

@@ -11,7 +11,7 @@ use mcp_router_service::{
 };
 use tower::ServiceExt;
 
-use super::mention::{CACHE_SCOPE, RESULT_TYPE, TTL_MS};
+use super::mention::{CACHE_SCOPE, RESULT_TYPE, SERVER_INFO, TTL_MS};
 use super::modern::is_modern_only;
 use super::{Wire, level, no_method};
 use crate::server::peer::Hello;
@@ -171,7 +171,7 @@ pub(crate) fn outcome(
 
 /// R29.
 fn plain(result: &RawJson) -> RawJson {
-    let members = [&RESULT_TYPE, &TTL_MS, &CACHE_SCOPE];
+    let members = [&RESULT_TYPE, &TTL_MS, &CACHE_SCOPE, &SERVER_INFO];
     if members.iter().any(|m| m.is_in(result)) {
         to_legacy(result)
     } else {

@@ -30,4 +30,6 @@ mentions! {
     RESULT_TYPE = "resultType",
     TTL_MS = "ttlMs",
     CACHE_SCOPE = "cacheScope",
+    META = "_meta",
+    SERVER_INFO = "io.modelcontextprotocol/serverInfo",
 }

@@ -8,6 +8,7 @@ pub(crate) mod legacy;
 mod level;
 mod mention;
 pub(crate) mod modern;
+mod signature;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use mcp_router_service::{CallError, Deadline, Event, McpRequest, Outcome, Server
 
 use super::peer::Peer;
 pub(crate) use level::Floor;
+pub(crate) use signature::Signature;
 
 /// One message to the client, as slices to be written one after the other.
 #[derive(Debug)]
@@ -75,7 +77,7 @@ pub(crate) fn one_line(parts: Vec<Bytes>) -> impl Iterator<Item = Bytes> {
 #[derive(Clone, Debug)]
 pub(crate) enum Voice {
     Legacy(Arc<Peer>),
-    Modern,
+    Modern(Arc<Signature>),
 }
 
 /// What the client hears of an event.
@@ -106,7 +108,7 @@ impl Exchange {
     /// `request` as the router gets it, `id` as the client gave it.
     pub(crate) fn new(id: RequestId, request: &McpRequest, voice: Voice, ask: Duration) -> Self {
         let floor = match &voice {
-            Voice::Modern => Floor::modern(request.context.log_level),
+            Voice::Modern(_) => Floor::modern(request.context.log_level),
             Voice::Legacy(_) => Floor::Session,
         };
         Self {
@@ -150,7 +152,9 @@ impl Exchange {
             // A request under the name of a notification: the router takes it, but an id wants an
             // answer.
             (_, Outcome::Accepted) => Wire::error(Some(&self.id), &no_method(&self.method)),
-            (Voice::Modern, outcome) => modern::outcome(&self.id, &self.method, outcome),
+            (Voice::Modern(signature), outcome) => {
+                modern::outcome(&self.id, &self.method, outcome, signature)
+            }
             (Voice::Legacy(peer), outcome) => {
                 legacy::outcome(&self.id, &self.method, peer.revision(), outcome)
             }
@@ -164,7 +168,7 @@ impl Exchange {
 
     /// The parameters of a notification as this client gets them; nothing if it must not.
     fn notification(&self, method: &Method, params: RawParams) -> Option<RawParams> {
-        let modern = matches!(self.voice, Voice::Modern);
+        let modern = matches!(self.voice, Voice::Modern(_));
         match method {
             _ if modern && self.is_listen() => {
                 let id: &[u8] = self.id.json();
@@ -187,7 +191,7 @@ impl Exchange {
             Method::LogMessage => {
                 let session = match &self.voice {
                     Voice::Legacy(peer) => peer.session().log_level(),
-                    Voice::Modern => None,
+                    Voice::Modern(_) => None,
                 };
                 if !self.floor.lets(&params, session) {
                     dropped::count(self.floor.reason());

@@ -8,15 +8,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mcp_router_protocol::params::meta;
-use mcp_router_protocol::result::to_modern;
 use mcp_router_protocol::{
     ErrorObject, LogLevel, Method, RawJson, RawParams, RequestId, Revision, code, header, json,
-    jsonrpc,
 };
 use mcp_router_service::{ClientProfile, McpRequest, Outcome, Principal, RequestContext};
 
-use super::mention::{CACHE_SCOPE, RESULT_TYPE, TTL_MS};
-use super::{Wire, no_method, progress_token};
+use super::{Signature, Wire, no_method, progress_token};
 
 /// A header that repeats something of the body.
 #[derive(Clone, Copy, Debug)]
@@ -202,29 +199,32 @@ fn supported(version: &str) -> Result<(), ErrorObject> {
 }
 
 /// The answer to a modern request.
-pub(crate) fn outcome(id: &RequestId, method: &Method, outcome: Outcome) -> Wire {
+pub(crate) fn outcome(
+    id: &RequestId,
+    method: &Method,
+    outcome: Outcome,
+    signature: &Signature,
+) -> Wire {
     match outcome {
-        Outcome::Complete(result) if *method == Method::Listen => {
-            Wire::result(id, &subscription_end(id, &result))
-        }
-        Outcome::Complete(result) => complete(id, method, &result),
-        Outcome::InputRequired(result) => Wire::result(id, &result),
+        Outcome::Complete(result) if *method == Method::Listen => signature.end(id, &result),
+        Outcome::Complete(result) => signature.result(id, &result, is_cacheable(method)),
+        Outcome::InputRequired(interim) => signature.result(id, &interim, false),
         Outcome::Error(error) => Wire::error(Some(id), &modern_error(error)),
         Outcome::Accepted => Wire::error(Some(id), &no_method(method)),
     }
 }
 
-/// The end of a listen stream: an answer that says which one it ends.
-pub(crate) fn subscription_end(id: &RequestId, result: &RawJson) -> RawJson {
-    let result = to_modern(result, false);
-    let old = result
-        .get("_meta")
-        .unwrap_or_else(|| RawJson::from_static("{}"));
-    let tag: &[u8] = id.json();
-    let tagged = json::set_members(&old, &[(meta::SUBSCRIPTION_ID, Some(tag))]);
-    tagged
-        .and_then(|m| json::set_members(&result, &[("_meta", Some(m.bytes()))]))
-        .unwrap_or(result)
+/// Whether results must say how long, and for whom, they may be kept.
+const fn is_cacheable(method: &Method) -> bool {
+    matches!(
+        method,
+        Method::Discover
+            | Method::ToolsList
+            | Method::PromptsList
+            | Method::ResourcesList
+            | Method::ResourceTemplatesList
+            | Method::ResourcesRead
+    )
 }
 
 /// R30: codes of older revisions never reach a modern client.
@@ -234,38 +234,6 @@ fn modern_error(error: ErrorObject) -> ErrorObject {
         code::URL_ELICITATION_REQUIRED => error.with_code(code::INTERNAL_ERROR),
         _ => error,
     }
-}
-
-/// Adds what modern results must have (R29). A result that mentions none of it anywhere, as
-/// results of older backends do, gets it as a slice in front: its own bytes are not copied.
-fn complete(id: &RequestId, method: &Method, result: &RawJson) -> Wire {
-    let cacheable = matches!(
-        method,
-        Method::Discover
-            | Method::ToolsList
-            | Method::PromptsList
-            | Method::ResourcesList
-            | Method::ResourceTemplatesList
-            | Method::ResourcesRead
-    );
-    let members = [&RESULT_TYPE, &TTL_MS, &CACHE_SCOPE];
-    let wanted = if cacheable { 3 } else { 1 };
-    let mentioned = members[..wanted].iter().any(|m| m.is_in(result));
-    if mentioned || !result.is_object() {
-        return Wire::result(id, &to_modern(result, cacheable));
-    }
-    let rest = result.bytes().slice(1..);
-    let mut front = br#"{"resultType":"complete""#.to_vec();
-    if cacheable {
-        front.extend_from_slice(br#","ttlMs":0,"cacheScope":"private""#);
-    }
-    if rest.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'}') {
-        front.push(b',');
-    }
-    let mut parts = jsonrpc::response_parts(Some(id), Ok(&RawJson::from_checked(front.into())));
-    // Head and the members in front; then what the backend wrote; then the envelope's brace.
-    parts.insert(2.min(parts.len()), rest);
-    Wire { parts, code: None }
 }
 
 /// The message that ends a subscription on a transport without streams of its own.

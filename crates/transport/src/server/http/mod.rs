@@ -43,6 +43,7 @@ use resume::Replays;
 use sessions::Sessions;
 
 use super::keys::Seals;
+use super::dialect::Signature;
 use super::params::{HttpParams, Page};
 use super::peer::Asking;
 
@@ -85,6 +86,7 @@ pub fn http(router: McpService, params: HttpParams) -> HttpService {
         replays: Arc::new(Replays::new(limits.replay, params.times.orphan)),
         asking,
         router,
+        signature: Arc::new(Signature::new(&params.identity)),
         params,
     });
     sessions::sweep(&shared);
@@ -113,6 +115,7 @@ struct Shared {
     replays: Arc<Replays>,
     asking: Asking,
 }
+    signature: Arc<Signature>,
 
 impl HttpService {
     /// Ends standing streams and subscriptions, these with an answer, and connections of HTTP+SSE

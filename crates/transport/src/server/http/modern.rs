@@ -13,8 +13,8 @@ use super::body::Body;
 use super::events::Events;
 use super::{Shared, VERSION, reply, single};
 use crate::server::call::{Head, Hold, Replies, start};
-use crate::server::dialect::modern::{Mirror, accept, subscription_end};
-use crate::server::dialect::{Exchange, Voice, Wire};
+use crate::server::dialect::modern::{Mirror, accept};
+use crate::server::dialect::{Exchange, Signature, Voice, Wire};
 
 pub(super) async fn request(
     shared: &Arc<Shared>,
@@ -49,12 +49,14 @@ pub(super) async fn request(
         hold.permits = vec![permit];
     }
     let times = &shared.params.times;
-    let exchange = Exchange::new(id, &request, Voice::Modern, times.ask);
+    let voice = Voice::Modern(shared.signature.clone());
+    let exchange = Exchange::new(id, &request, voice, times.ask);
     Ok(
         match start(shared.router.clone(), request, exchange, hold).await {
             Head::Answer(wire) => answer(wire),
             Head::Stream(replies) if replies.exchange().is_listen() => {
-                let news = subscription(*replies, shared.drain.clone());
+                let (signature, drain) = (shared.signature.clone(), shared.drain.clone());
+                let news = subscription(*replies, signature, drain);
                 reply::events(Events::new(news, times.keep_alive))
             }
             Head::Stream(replies) => reply::events(Events::new(replies, times.keep_alive)),
@@ -84,17 +86,18 @@ fn param_headers(head: &Parts) -> ParamHeaders {
 /// answer, too.
 fn subscription(
     replies: Replies,
+    signature: Arc<Signature>,
     drain: CancellationToken,
 ) -> impl Stream<Item = Wire> + Send + 'static {
-    let open = Some((replies, drain));
+    let open = Some((replies, signature, drain));
     stream::unfold(open, |open| async {
-        let (mut replies, drain) = open?;
+        let (mut replies, signature, drain) = open?;
         tokio::select! {
             biased;
-            next = replies.next() => next.map(|wire| (wire, Some((replies, drain)))),
+            next = replies.next() => next.map(|wire| (wire, Some((replies, signature, drain)))),
             () = drain.cancelled() => {
-                let end = subscription_end(replies.exchange().id(), &RawJson::from_static("{}"));
-                Some((Wire::result(replies.exchange().id(), &end), None))
+                let none = RawJson::from_static("{}");
+                Some((signature.end(replies.exchange().id(), &none), None))
             }
         }
     })

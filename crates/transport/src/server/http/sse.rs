@@ -71,6 +71,7 @@ pub(super) fn open(shared: &Arc<Shared>, head: &Parts) -> Response<Body> {
         in_flight: shared.in_flight.clone(),
         batch: shared.params.limits.batch,
         ask: shared.params.times.ask,
+        signature: shared.signature.clone(),
     };
     let (connection, queue) = Connection::new(shared.router.clone(), setup);
     let endpoint = format!("event: endpoint\ndata: {SSE_POST}?session_id={id}\n\n");

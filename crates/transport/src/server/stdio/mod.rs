@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connection, Setup};
+use super::dialect::Signature;
 use super::params::StdioParams;
 use lines::{Line, Lines};
 
@@ -59,6 +60,7 @@ where
         in_flight: Arc::new(Semaphore::new(params.in_flight)),
         batch: params.batch,
         ask: params.ask,
+        signature: Arc::new(Signature::new(&params.identity)),
     };
     let (connection, queue) = Connection::new(router, setup);
     let guard = Guard(connection.clone());

@@ -31,9 +31,15 @@ async fn r29_a_modern_call_stands_alone_and_is_answered_in_kind() {
     let edge = Edge::new();
     let answer = tool(&edge, "echo", META).await;
     assert_eq!(answer.status, 200);
+    let version = env!("CARGO_PKG_VERSION");
+    let info = format!(
+        r#""io.modelcontextprotocol/serverInfo":{{"name":"mcp-router","version":"{version}"}}"#
+    );
+    let own = format!(r#""resultType":"complete","_meta":{{{info}}}"#);
+    let theirs = r#""content": [1.0],"structuredContent":{"n":10000000000000000000001}"#;
     assert_eq!(
         answer.text,
-        r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","content": [1.0],"structuredContent":{"n":10000000000000000000001}}}"#
+        format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{{own},{theirs}}}}}"#)
     );
     assert!(!answer.headers.contains_key(SESSION));
     let list = edge
