@@ -19,7 +19,7 @@ use crate::client::dialect::{Answer, Asked, Dialect};
 use crate::client::events::Events;
 use crate::client::handshake;
 use crate::client::info::described;
-use crate::client::level::{self, Level};
+use crate::client::level::{self, Wants};
 use crate::client::mux::{Mux, SentMark, Ticket};
 use crate::client::rope::Rope;
 use crate::client::subscribe::Subscribed;
@@ -245,11 +245,19 @@ impl Peer {
     }
 
     /// Sees to it that a legacy child logs what a call needs.
-    pub(super) async fn keep_level(&self, level: &Level, context: &RequestContext) {
+    pub(super) async fn keep_level(&self, wants: &Arc<Wants>, context: &RequestContext) {
         if self.logs {
             let (told, own) = (self.conn.mux.level(), self.conn.mux.is_of_one());
             let tell = |request| self.pass_on(request);
-            level::keep(level, told, own, context, tell).await;
+            level::keep(wants, told, own, context, tell).await;
+        }
+    }
+
+    /// Has a legacy child log less, if nobody wants more.
+    pub(super) async fn lower_level(&self, wants: &Arc<Wants>) {
+        if self.logs {
+            let tell = |request| self.pass_on(request);
+            level::lower(wants, self.conn.mux.level(), tell).await;
         }
     }
 

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 pub use params::ChildParams;
 
 use crate::client::events::Events;
-use crate::client::level::Level;
+use crate::client::level::Wants;
 use crate::client::link::{Link, Standing};
 use crate::client::owner::Owner;
 use crate::client::probe::found;
@@ -64,12 +64,14 @@ pub fn child(params: ChildParams) -> Connected {
     let alive = Arc::new(stop.clone().drop_guard());
     let ended = own.clone();
     // What all clients together want to hear, through all lives of the child.
-    let level: Arc<Level> = Arc::default();
+    let wants = Wants::new();
+    let attending = attend(link.clone(), wants.clone());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(attending));
     let service = tower::service_fn(move |request: McpRequest| {
         let (link, own) = (link.clone(), own.clone());
-        let (name, alive, level) = (name.clone(), alive.clone(), level.clone());
+        let (name, alive, wants) = (name.clone(), alive.clone(), wants.clone());
         async move {
-            let answer = call(&link, own.as_deref(), &level, request).await;
+            let answer = call(&link, own.as_deref(), &wants, request).await;
             drop(alive);
             answer.map_err(|e| e.on(&name))
         }
@@ -95,7 +97,7 @@ pub fn child(params: ChildParams) -> Connected {
 async fn call(
     link: &Arc<Link<Peer>>,
     own: Option<&Own>,
-    level: &Level,
+    wants: &Arc<Wants>,
     request: McpRequest,
 ) -> Result<McpResponse, CallError> {
     match request.method {
@@ -122,15 +124,25 @@ async fn call(
             return Ok(McpResponse::Ready(Outcome::Accepted));
         };
         let peer = link.peer().await?;
-        peer.keep_level(level, &request.context).await;
+        peer.keep_level(wants, &request.context).await;
         return peer.call(request).await;
     }
     let peer = link.peer().await?;
-    peer.keep_level(level, &request.context).await;
+    peer.keep_level(wants, &request.context).await;
     peer.call(request).await
 }
 
 /// Asks a child over its pipe. One that is being started, or sleeps, is left alone.
+/// Has the child's level go down again when those are gone who wanted to hear more.
+async fn attend(link: Arc<Link<Peer>>, wants: Arc<Wants>) {
+    loop {
+        wants.lowered().await;
+        if let Some(peer) = link.get() {
+            peer.lower_level(&wants).await;
+        }
+    }
+}
+
 fn prober(link: Arc<Link<Peer>>) -> Prober {
     // Questions that a child does not answer must not pile up in its pipe.
     let turns = Arc::new(Semaphore::new(1));

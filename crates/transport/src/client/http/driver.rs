@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::edge::Edge;
 use super::lane::Lane;
 use super::negotiate::{Finding, Peer, negotiate};
-use super::{renew, standing};
+use super::{level, renew, standing};
 use crate::client::backoff::Backoff;
 
 /// Attempts are at least so far apart, however many calls ask for one.
@@ -33,7 +33,8 @@ pub(super) async fn drive(edge: Arc<Edge>, stop: CancellationToken) {
         tokio::join!(
             run(&edge, &mut known),
             renew::connections(&edge),
-            edge.lanes.tidy(&edge, TIDY)
+            edge.lanes.tidy(&edge, TIDY),
+            level::attend(&edge)
         )
     };
     // Large, with all the ways to negotiate in it, and there once.

@@ -18,7 +18,7 @@ use super::refusal::refusal;
 use super::wire::{Reply, Wire};
 use super::{HttpBackendParams, url};
 use crate::client::events::Events;
-use crate::client::level::Level;
+use crate::client::level::Wants;
 use crate::client::link::Link;
 use crate::client::rope::Rope;
 
@@ -43,8 +43,10 @@ pub(super) struct Edge {
     pub(super) identity: RawJson,
     /// Upstream sessions that belong to clients.
     pub(super) lanes: Lanes,
-    /// The log level that all want together of conversations they share.
-    pub(super) level: Level,
+    /// Under what a client's id carries its session here: the same on every replica.
+    pub(super) carry_key: Arc<str>,
+    /// The log levels that are wanted of conversations that many share.
+    pub(super) wants: Arc<Wants>,
     ids: AtomicU64,
     side: Arc<Semaphore>,
 }
@@ -83,7 +85,8 @@ impl Edge {
             events,
             identity: params.identity.json(),
             lanes: Lanes::new(&params.name),
-            level: Level::default(),
+            carry_key: carry_key(&params.name, &params.endpoint),
+            wants: Wants::new(),
             ids: AtomicU64::new(1),
             side: Arc::new(Semaphore::new(SIDE)),
             params,

@@ -37,7 +37,7 @@ pub(super) struct Lanes {
     /// Those that belong to single clients.
     open: Mutex<Vec<Weak<Place>>>,
     /// Those that belong to many.
-    pool: Pool,
+    pub(super) pool: Pool,
 }
 
 /// Where one conversation is kept.

@@ -1,6 +1,9 @@
 //! Log levels of the conversations with an HTTP backend.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+
+use futures::future::join_all;
 
 use mcp_router_protocol::RawJson;
 use mcp_router_service::{CallError, McpRequest, McpResponse, RequestContext};
@@ -34,6 +37,23 @@ pub(super) async fn keep(edge: &Arc<Edge>, peer: &Peer, lane: &Lane, context: &R
     let mux = lane.mux();
     if peer.logs {
         let tell = |request| lane.call(edge, request);
-        level::keep(&edge.level, mux.level(), mux.is_of_one(), context, tell).await;
+        level::keep(&edge.wants, mux.level(), mux.is_of_one(), context, tell).await;
+    }
+}
+
+/// Has what many share go down again when those are gone who wanted to hear more.
+pub(super) async fn attend(edge: &Arc<Edge>) -> Infallible {
+    loop {
+        edge.wants.lowered().await;
+        let Some(peer) = edge.link.get().filter(|peer| peer.logs) else {
+            continue;
+        };
+        let shared = edge.lanes.pool.all();
+        let shared = peer.lane.iter().chain(&shared);
+        let lowering = shared.map(|lane| async move {
+            let tell = |request| lane.call(edge, request);
+            level::lower(&edge.wants, lane.mux().level(), tell).await;
+        });
+        join_all(lowering).await;
     }
 }

@@ -194,6 +194,14 @@ impl Pool {
             tracing::debug!(backend = %edge.params.name, closed, "idle conversations closed");
         }
     }
+    /// Every conversation that is there.
+    pub(super) fn all(&self) -> Vec<Lane> {
+        let table = self.interactive.load();
+        let places = table.values().map(|kept| &kept.place).chain([&self.shared]);
+        let lanes = places.filter_map(Place::get);
+        lanes.map(|lane| Lane::clone(&lane)).collect()
+    }
+
 
     /// Closes everything, all at once.
     pub(super) async fn close_all(&self, edge: &Arc<Edge>) {
