@@ -6,10 +6,15 @@
 //! [allows it](mcp_router_service::RepeatAfter), goes to the next at once: nobody waits while
 //! another endpoint is left, and each is asked once. Waiting and trying again is for the
 //! [`RetryLayer`](crate::RetryLayer) outside.
+//!
+//! Where all endpoints fail together, asking each of them would multiply the load just when it
+//! must not. So going on is paid for from the same budget as trying again, unless the call was
+//! provably not sent and so was no load, or the next endpoint has not failed: one that dies must
+//! not cost its callers an answer for want of budget.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,8 +26,9 @@ use mcp_router_service::{CallError, EventStream, HoldGuard, McpRequest};
 use tokio::time::Instant;
 use tower::Service;
 
-use crate::Endpoint;
+use crate::{Budget, Endpoint};
 
+mod bound;
 mod course;
 mod events;
 mod future;
@@ -105,10 +111,19 @@ pub struct Balanced<S> {
 /// # State
 ///
 /// Servers may remember a client from one call to the next. Unless an endpoint is known to
-/// remember nothing, the calls of one client session go to the endpoint that got the first of
-/// them, until it fails or its circuit opens. An endpoint that is merely throttling keeps its
-/// sessions: another one would not know them. Calls with a
+/// remember nothing, the calls of one client session go to the endpoint whose upstream session
+/// the client's id [carries](mcp_router_service::Session::carried), else to the one that got the
+/// first of them, until it fails or its circuit opens. An endpoint that is merely throttling keeps
+/// its sessions: another one would not know them. One that [keeps
+/// something](mcp_router_service::BackendInfo::attach) of each client keeps them also when it
+/// fails: the client has to hear of that. Once its circuit is open, one call is refused, and the
+/// session begins anew elsewhere. Calls with a
 /// [pin](mcp_router_service::RequestContext::pin) go where it says and nowhere else.
+///
+/// # Budget
+///
+/// Give it the one of the retries outside, by [`paid_by`](Self::paid_by). Without any, every
+/// endpoint may be asked.
 ///
 /// # Place in the stack
 ///
@@ -178,6 +193,14 @@ impl<S> Balance<S> {
         Self::seeded(backend, params, replicas, group::seed())
     }
 
+    /// Has `budget` pay for every further endpoint that a call is given to, also in its clones. The
+    /// first budget counts.
+    #[must_use]
+    pub fn paid_by(self, budget: &Budget) -> Self {
+        let _ = self.group.budget.set(budget.clone());
+        self
+    }
+
     /// The same `seed` and the same calls give the same choices.
     fn seeded(
         backend: &BackendName,
@@ -188,7 +211,7 @@ impl<S> Balance<S> {
         let mut members = Vec::with_capacity(replicas.len());
         let (mut services, mut streams, mut closers) = (Vec::new(), Vec::new(), Vec::new());
         for (at, replica) in replicas.into_iter().enumerate() {
-            members.push(Member::new(replica.endpoint, replica.stateful));
+            members.push(Member::new(backend, replica.endpoint, replica.stateful));
             services.push(replica.service);
             streams.extend(replica.events.map(|events| (at, events)));
             closers.extend(replica.close);
@@ -200,6 +223,7 @@ impl<S> Balance<S> {
             params,
             turn: AtomicU64::new(0),
             detour: AtomicU64::new(0),
+            budget: OnceLock::new(),
             seed,
             origin: Instant::now(),
         });

@@ -75,7 +75,9 @@ pub use limit::{Limit, LimitLayer, LimitParams};
 pub use metrics::{
     BOUNDS, CallRecord, CallStats, Counter, Metrics, MetricsLayer, Recorder, Running,
 };
-pub use retry::{Again, ByRequest, MAX_THROTTLED_WAIT, Policy, Retry, RetryLayer, RetryParams};
+pub use retry::{
+    Again, Budget, ByRequest, MAX_THROTTLED_WAIT, Policy, Retry, RetryLayer, RetryParams,
+};
 pub use timeout::{CLIENT_WAIT, Timeout, TimeoutLayer};
 pub use trace::{Trace, TraceLayer};
 

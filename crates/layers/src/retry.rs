@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use mcp_router_health::{BackoffParams, BudgetParams};
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 use tower::{Layer, Service};
 
 mod attempts;
@@ -36,7 +36,7 @@ mod budget;
 mod policy;
 
 use attempts::Attempts;
-use budget::SharedBudget;
+pub use budget::Budget;
 pub use policy::{Again, ByRequest, MAX_THROTTLED_WAIT, Policy};
 
 use crate::metrics::Counter;
@@ -77,9 +77,8 @@ pub struct Retry<S, P = ByRequest> {
 #[derive(Debug)]
 struct Shared {
     params: RetryParams,
-    budget: SharedBudget,
+    budget: Budget,
     retries: Counter,
-    withheld: Counter,
 }
 
 pin_project! {
@@ -125,9 +124,8 @@ impl RetryLayer {
             policy: ByRequest,
             shared: Arc::new(Shared {
                 params,
-                budget: SharedBudget::new(params.budget),
+                budget: Budget::new(params.budget),
                 retries: Counter::default(),
-                withheld: Counter::default(),
             }),
         }
     }
@@ -162,7 +160,12 @@ impl<P> RetryLayer<P> {
 
     /// Counts calls that would have been made again if there had been budget left.
     pub fn withheld(&self) -> &Counter {
-        &self.shared.withheld
+        self.shared.budget.withheld()
+    }
+
+    /// What pays for further attempts, for whoever else makes some.
+    pub fn budget(&self) -> &Budget {
+        &self.shared.budget
     }
 }
 
@@ -206,7 +209,7 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        self.shared.budget.deposit(Instant::now());
+        self.shared.budget.deposit();
         let copy = match self.shared.params.max_attempts {
             0 | 1 => None,
             _ => self.policy.copy(&request),

@@ -100,6 +100,9 @@ methods! {
     /// Between the router's own parts, never on the wire: open what the client's session wants
     /// open at this backend from the start.
     Attach = "router/attach",
+    /// Between the router's own parts, never on the wire: the client's session is over, and what
+    /// its id carries at this backend is to be closed, also if nobody here has used it.
+    Detach = "router/detach",
     /// Between the router's own parts, never on the wire: a client's answer to what a backend
     /// asked, for a conversation that another replica may have opened.
     Answer = "router/answer",
@@ -114,7 +117,7 @@ impl Method {
     /// Whether the router's own parts alone say it to each other. No text from outside reads as
     /// one of these.
     pub const fn is_internal(&self) -> bool {
-        matches!(self, Self::Attach | Self::Answer)
+        matches!(self, Self::Attach | Self::Detach | Self::Answer)
     }
 
     /// Methods that only legacy revisions have; a modern request naming one is answered
@@ -151,7 +154,7 @@ mod tests {
 
     #[test]
     fn b6_internal_methods_cannot_be_named_from_outside() {
-        for method in [Method::Attach, Method::Answer] {
+        for method in [Method::Attach, Method::Detach, Method::Answer] {
             assert!(method.is_internal());
             let named = Method::from(method.as_str());
             assert!(matches!(named, Method::Other(_)) && !named.is_internal());

@@ -51,7 +51,7 @@ pub use origin::{Answered, Origin};
 pub use params::{ParamHeader, ParamHeaders};
 pub use probe::{ProbeFailure, Prober, Pulse};
 pub use repeat::{Repeat, RepeatAfter};
-pub use session::{OUTBOX_CAPACITY, Outbox, Session, SessionId};
+pub use session::{OUTBOX_CAPACITY, Outbox, Session, SessionId, carry_key};
 pub use trail::{Mark, Notes, Trail, Visit};
 
 use std::fmt;

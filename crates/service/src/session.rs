@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
-use mcp_router_protocol::{LogLevel, Method, RawParams};
+use mcp_router_protocol::name::fnv1a;
+use mcp_router_protocol::{BackendName, LogLevel, Method, RawParams};
 use tokio::sync::mpsc;
 
 use crate::{ClientProfile, ServerRequest};
@@ -53,6 +54,13 @@ pub enum Outbox {
     Request(ServerRequest),
 }
 
+/// Under what a client's id carries its upstream session at an endpoint, for
+/// [`Session::carried`]. Made of names alone, so that a replica whose file lists the endpoints in
+/// another order, or others beside them, finds the same ones.
+pub fn carry_key(backend: &BackendName, endpoint: &str) -> Arc<str> {
+    format!("{backend}#{:016x}", fnv1a(endpoint.as_bytes())).into()
+}
+
 type Closing = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
 
 /// One client's session: a cheap handle, the same session for every clone.
@@ -71,6 +79,7 @@ struct Inner {
     carried: Mutex<Carried>,
     closings: Mutex<Option<Vec<Closing>>>,
     suspended: AtomicBool,
+    revived: AtomicBool,
     outbox: mpsc::Sender<Outbox>,
     /// Zero: none; otherwise one more than the place of the level.
     log_level: AtomicU8,
@@ -97,6 +106,7 @@ impl Session {
             carried: Mutex::default(),
             closings: Mutex::new(Some(Vec::new())),
             suspended: AtomicBool::new(false),
+            revived: AtomicBool::new(false),
             outbox,
             log_level: AtomicU8::new(0),
         }));
@@ -130,11 +140,25 @@ impl Session {
             .unwrap_or_else(|_| unreachable!("slots are keyed by their type"))
     }
 
-    /// The upstream session that the client's own id carries for `key`: the backend's name, `#`,
-    /// and the number of the endpoint in its backend. Whoever opens a conversation for this
-    /// session goes on in that one instead, on whatever replica.
+    /// The upstream session that the client's own id carries under [a key](carry_key). Whoever
+    /// opens a conversation for this session goes on in that one instead, on whatever replica.
     pub fn carried(&self, key: &str) -> Option<Arc<str>> {
         lock(&self.0.carried).sessions.get(key).cloned()
+    }
+
+    /// Whether an upstream session is carried at all.
+    pub fn carries_any(&self) -> bool {
+        !lock(&self.0.carried).sessions.is_empty()
+    }
+
+    /// Whether an upstream session at some endpoint of `backend` is carried.
+    pub fn carries(&self, backend: &BackendName) -> bool {
+        let carried = lock(&self.0.carried);
+        let of = |key: &Arc<str>| {
+            key.rsplit_once('#')
+                .map(|(name, _)| name == backend.as_str())
+        };
+        carried.sessions.keys().any(|key| of(key) == Some(true))
     }
 
     /// Notes an upstream session to be carried. Once the client's id is made it is too late, and
@@ -190,6 +214,17 @@ impl Session {
     /// Whether the session ended here alone; see [`suspend`](Self::suspend).
     pub fn is_suspended(&self) -> bool {
         self.0.suspended.load(Ordering::Acquire)
+    }
+
+    /// Notes that the session was begun elsewhere, or earlier and forgotten since: what the client
+    /// has asked for meanwhile is not known here.
+    pub fn set_revived(&self) {
+        self.0.revived.store(true, Ordering::Release);
+    }
+
+    /// Whether the session came back from its id; see [`set_revived`](Self::set_revived).
+    pub fn is_revived(&self) -> bool {
+        self.0.revived.load(Ordering::Acquire)
     }
 
     /// Whether [`close`](Self::close) was called.
@@ -300,6 +335,20 @@ mod tests {
         assert_eq!(&*all[1].1, "two");
         session.set_carried("a#0", "late");
         assert_eq!(session.carried("a#0").as_deref(), Some("one"));
+    }
+
+    #[tokio::test]
+    async fn what_is_carried_is_found_by_the_names_of_backend_and_endpoint() {
+        let (session, _outbox) = session();
+        let [db, other]: [BackendName; 2] = ["db", "d"].map(|name| name.parse().unwrap());
+        assert!(!session.carries_any());
+        session.set_carried(carry_key(&db, "http://one/mcp"), "s");
+        assert!(session.carries_any() && session.carries(&db) && !session.carries(&other));
+        let carried = |endpoint| session.carried(&carry_key(&db, endpoint));
+        assert_eq!(carried("http://one/mcp").as_deref(), Some("s"));
+        assert_eq!(carried("http://two/mcp"), None);
+        // Other processes make the same key, for ever.
+        assert_eq!(&*carry_key(&db, "http://one/mcp"), "db#8bb7f61cc96a713e");
     }
 
     #[tokio::test]

@@ -88,7 +88,7 @@ fn stacked(
             events,
             close,
         } = Balance::over(&name, params.balance, replicas.collect());
-        let built = Backend::new(name, stack::backend(params, service)).on_close(close);
+        let built = Backend::new(name, stack::replicated(params, service)).on_close(close);
         return Ok(match events {
             Some(events) => built.events(events),
             None => built,

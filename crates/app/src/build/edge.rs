@@ -42,7 +42,7 @@ fn servers(
 ) -> Result<Vec<Edge>, BoxError> {
     let mut seen: HashMap<String, u32> = HashMap::new();
     let mut edges = Vec::with_capacity(http.servers.len());
-    for (number, server) in http.servers.iter().enumerate() {
+    for server in &http.servers {
         let mut key = server.display_url();
         // Two URLs may differ only in what must not be shown.
         let times = seen.entry(key.clone()).or_default();
@@ -52,7 +52,6 @@ fn servers(
         }
         let endpoint = Endpoint::new(key, backend.breaker).with_priority(server.priority);
         let mut params = http_params(backend, http, server, config)?;
-        params.number = number;
         params.endpoint = endpoint.key().clone();
         edges.push(Edge::new(client::http(params), endpoint));
     }

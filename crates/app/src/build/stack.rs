@@ -6,13 +6,15 @@
 //! endpoint   Breaker -> Timeout -> edge
 //! ```
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_router_config::{BackendConfig, Config, EndpointConfig, Limits};
 use mcp_router_layers::{
-    BalanceParams, Breaker, BreakerLayer, DrainLayer, Endpoint, Limit, LimitLayer, LimitParams,
-    Retry, RetryLayer, RetryParams, Timeout, TimeoutLayer, TraceLayer,
+    Balance, BalanceParams, Breaker, BreakerLayer, DrainLayer, Endpoint, Limit, LimitLayer,
+    LimitParams, Retry, RetryLayer, RetryParams, Timeout, TimeoutLayer, TraceLayer,
 };
+use mcp_router_observe::CallSink;
 use mcp_router_service::{CallError, McpRequest, McpResponse, McpService};
 use tower::{Service, ServiceBuilder};
 
@@ -77,7 +79,25 @@ fn retry(config: &Config, attempt: Duration) -> RetryParams {
 
 /// What every call to a backend passes. (The router itself names the
 /// backend in failures.) Not boxed: the router does that.
-pub(super) fn backend<S>(params: StackParams, endpoints: S) -> Limit<Retry<S>>
+pub(super) fn backend<S>(params: StackParams, endpoint: S) -> Limit<Retry<S>>
+where
+    S: Service<McpRequest, Response = McpResponse, Error = CallError> + Clone,
+{
+    retried(params, RetryLayer::new(params.retry), endpoint)
+}
+
+/// The same where there are several endpoints.
+pub(super) fn replicated<S>(params: StackParams, balance: Balance<S>) -> Limit<Retry<Balance<S>>>
+where
+    Balance<S>: Service<McpRequest, Response = McpResponse, Error = CallError>,
+{
+    let retry = RetryLayer::new(params.retry);
+    // One budget: a call that goes from one failing endpoint to the next is load like a repeated one.
+    let balance = balance.paid_by(retry.budget());
+    retried(params, retry, balance)
+}
+
+fn retried<S>(params: StackParams, retry: RetryLayer, endpoints: S) -> Limit<Retry<S>>
 where
     S: Service<McpRequest, Response = McpResponse, Error = CallError> + Clone,
 {
@@ -85,7 +105,7 @@ where
         // Outside the timeout: waiting for a turn is not the backend's slowness.
         .layer(LimitLayer::new(params.limit))
         // Inside the limit: a call that waits for its next attempt still is one of the backend's.
-        .layer(RetryLayer::new(params.retry))
+        .layer(retry)
         .service(endpoints)
 }
 
@@ -103,10 +123,14 @@ pub(super) fn endpoint(
 }
 
 /// What every request of a client passes, whichever edge it came in by.
-pub(super) fn front(router: McpService, calls: DrainLayer) -> McpService {
+pub(super) fn front(
+    router: McpService,
+    calls: DrainLayer,
+    sinks: Vec<Arc<dyn CallSink>>,
+) -> McpService {
     let stack = ServiceBuilder::new()
         // Around everything: one call is one line, however many backends it saw.
-        .layer(TraceLayer::new())
+        .layer(TraceLayer::new().sinks(sinks))
         // Inside it: a call that is ended at the end of the router is still told.
         .layer(calls)
         .service(router);

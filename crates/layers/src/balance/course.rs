@@ -1,13 +1,13 @@
 //! The way of one call over the endpoints: where it begins, whether it goes on, where to.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_router_service::{CallError, Class, Classify, McpRequest, Reason, Sent};
 
+use super::bound::{Bound, Nowhere};
 use super::group::{Group, Tried};
 use super::member::Running;
-use mcp_router_routing::balance::Fitness;
 
 /// How long an endpoint is left in peace that throttles without a word on it.
 const THROTTLED: Duration = Duration::from_secs(1);
@@ -29,11 +29,6 @@ pub(super) struct Step {
     pub(super) request: McpRequest,
     pub(super) running: Running,
 }
-
-/// Which endpoint has the state of a client session, by name: sessions outlive a reload, places
-/// in a list do not. The lock is of one session and one backend, held for a look.
-#[derive(Debug, Default)]
-struct Bound(Mutex<Option<Arc<str>>>);
 
 // === impl Course ===
 
@@ -58,7 +53,7 @@ impl Course {
                 CallError::new(Reason::NoBackend, Sent::No)
                     .detail("the endpoint that asked is gone")
             }),
-            None => course.first(&request).ok_or_else(|| group.refusal()),
+            None => course.first(&request),
         };
         if group.members.len() > 1 && !stays {
             course.copy = Some(request.clone());
@@ -74,7 +69,7 @@ impl Course {
             .copy
             .take()
             .filter(|copy| self.may_go_on(copy, at, &error));
-        let next = next.and_then(|copy| Some((self.elsewhere()?, copy)));
+        let next = next.and_then(|copy| Some((self.elsewhere(&error)?, copy)));
         let failure = joined(self.failure.take(), error);
         let Some((to, copy)) = next else {
             return Err(failure);
@@ -103,27 +98,42 @@ impl Course {
     }
 
     /// The session's endpoint, else the policy's.
-    fn first(&mut self, request: &McpRequest) -> Option<usize> {
+    fn first(&mut self, request: &McpRequest) -> Result<usize, CallError> {
         let group = self.group.clone();
         let pick = || group.first();
         let session = request.context.session.as_ref();
         let Some(session) = session.filter(|_| group.members.iter().any(|m| m.may_remember()))
         else {
-            return pick();
+            return pick().ok_or_else(|| group.refusal());
         };
-        let bound = session.slot(&group.slot, Bound::default);
-        let at = bound.keep(&group, &self.tried, pick);
+        let bound = session.slot(&group.slot, || Bound::of(session, &group));
+        let at = bound.keep(&group, &self.tried, pick, |_| true);
         self.bound = Some(bound);
-        at
+        at.map_err(|nowhere| match nowhere {
+            Nowhere::Unfit => group.refusal(),
+            Nowhere::Lost => CallError::new(Reason::CircuitOpen, Sent::No).detail(
+                "the server that keeps something for this session is away; \
+                 the next call begins anew at another",
+            ),
+        })
     }
 
-    /// The next endpoint after a failure. The session moves along, unless another of its calls
-    /// has moved it already.
-    fn elsewhere(&self) -> Option<usize> {
-        let pick = || self.group.next(&self.tried);
+    /// The next endpoint after a failure, if that is paid for: what was not sent was no load. The
+    /// session moves along, unless another of its calls has moved it already.
+    fn elsewhere(&self, error: &CallError) -> Option<usize> {
+        let group = &self.group;
+        let pick = || group.next(&self.tried);
+        let pays = |at| error.sent == Sent::No || group.pays_for(at);
         match &self.bound {
-            Some(bound) => bound.keep(&self.group, &self.tried, pick),
-            None => pick(),
+            Some(bound) => bound.keep(group, &self.tried, pick, pays).ok(),
+            None => pick().filter(|at| pays(*at)),
+        }
+    }
+
+    /// The call has its answer, and the endpoint may remember it from now on.
+    pub(super) fn answered(&self) {
+        if let Some(bound) = &self.bound {
+            bound.used();
         }
     }
 
@@ -158,34 +168,4 @@ fn joined(before: Option<CallError>, last: CallError) -> CallError {
         _ => last.after(before.sent),
     };
     telling.retry_after(retry_after)
-}
-
-// === impl Bound ===
-
-impl Bound {
-    /// The endpoint that the session is bound to, if the call may go there; else the one that
-    /// `pick` finds, to which the session is bound from now on if it could remember it. Two first
-    /// calls at once find the same one.
-    fn keep(
-        &self,
-        group: &Group,
-        tried: &Tried,
-        pick: impl FnOnce() -> Option<usize>,
-    ) -> Option<usize> {
-        let mut bound = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = bound.as_ref().and_then(|key| group.position(key));
-        let stays = |at: &usize| {
-            let member = &group.members[*at];
-            !tried.contains(*at) && member.may_remember() && member.fitness() != Fitness::Out
-        };
-        if let Some(at) = known.filter(stays) {
-            return Some(at);
-        }
-        let at = pick()?;
-        let member = &group.members[at];
-        if member.may_remember() {
-            *bound = Some(member.endpoint.key().clone());
-        }
-        Some(at)
-    }
 }

@@ -93,7 +93,7 @@ impl Merge {
     }
 
     fn connected(&mut self, at: usize, info: BackendInfo) {
-        self.group.members[at].set_stateful(info.stateful);
+        self.group.members[at].connected(&info);
         self.links[at] = Link::Up;
         if self.another_is_up(at) {
             tracing::info!(backend = %self.group.backend, endpoint = self.name(at), "endpoint joins");

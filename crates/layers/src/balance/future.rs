@@ -81,6 +81,7 @@ where
                     if let Some(running) = running {
                         running.answered();
                     }
+                    this.course.answered();
                     return Poll::Ready(Ok(match running.take() {
                         Some(running) => answer.hold_noting(running),
                         None => answer,

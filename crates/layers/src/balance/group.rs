@@ -1,8 +1,8 @@
 //! The endpoints of one backend, and the choice among them.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use mcp_router_protocol::BackendName;
 use mcp_router_routing::balance::{Fitness, Load};
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::BalanceParams;
 use super::member::{Member, Now};
-use crate::Standing;
+use crate::{Budget, Standing};
 
 /// Up to so many endpoints are compared without an allocation.
 const INLINE: usize = 16;
@@ -27,6 +27,8 @@ pub(super) struct Group {
     /// Turns of calls that were somewhere already. Counted apart: a dead endpoint would shift the
     /// others' turns, and all calls that it drops at once must not go to the same one.
     pub(super) detour: AtomicU64,
+    /// What pays for detours.
+    pub(super) budget: OnceLock<Budget>,
     pub(super) seed: u64,
     pub(super) origin: Instant,
 }
@@ -57,6 +59,20 @@ impl Group {
                 fitness
             }
         })
+    }
+
+    /// Whether a call that failed may be given to `at`. An endpoint that has failed meanwhile is
+    /// probably ill for the same reason, and asking it costs budget.
+    pub(super) fn pays_for(&self, at: usize) -> bool {
+        let Some(budget) = self.budget.get() else {
+            return true;
+        };
+        if budget.withdraw() || self.members[at].endpoint.failures() == 0 {
+            return true;
+        }
+        budget.withheld().add(1);
+        tracing::debug!(backend = %self.backend, "no other endpoint is tried: no budget left");
+        false
     }
 
     fn pick(

@@ -1,11 +1,12 @@
 //! One endpoint as the balance knows it, and a call that runs there.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use mcp_router_protocol::BackendName;
 use mcp_router_routing::balance::{Fitness, Load, PeakEwma};
-use mcp_router_service::{CallError, Class, Classify, Pin, Serving};
+use mcp_router_service::{BackendInfo, CallError, Class, Classify, Pin, Serving, carry_key};
 use tokio::time::Instant;
 
 use super::group::Group;
@@ -20,6 +21,8 @@ const UNFIT: u64 = u64::MAX - 1;
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) endpoint: Endpoint,
+    /// Under what a client's id carries its upstream session here.
+    pub(super) carry_key: Arc<str>,
     /// The balance's own count: that of the endpoint is the breaker's, and begins later.
     in_flight: AtomicU32,
     /// A [`PeakEwma`].
@@ -29,6 +32,8 @@ pub(super) struct Member {
     fit_since: AtomicU64,
     /// 0 unknown, 1 no, 2 yes.
     stateful: AtomicU8,
+    /// Whether what it remembers of a client is not to be replaced in silence.
+    keeps: AtomicBool,
 }
 
 /// The moment of a choice, asked for only if somebody wants to know.
@@ -49,13 +54,15 @@ pub(super) struct Running {
 // === impl Member ===
 
 impl Member {
-    pub(super) fn new(endpoint: Endpoint, stateful: Option<bool>) -> Self {
+    pub(super) fn new(backend: &BackendName, endpoint: Endpoint, stateful: Option<bool>) -> Self {
         let member = Self {
+            carry_key: carry_key(backend, endpoint.key()),
             endpoint,
             in_flight: AtomicU32::new(0),
             latency: AtomicU64::new(0),
             fit_since: AtomicU64::new(GROWN),
             stateful: AtomicU8::new(0),
+            keeps: AtomicBool::new(false),
         };
         if let Some(stateful) = stateful {
             member.set_stateful(stateful);
@@ -63,7 +70,7 @@ impl Member {
         member
     }
 
-    pub(super) fn set_stateful(&self, stateful: bool) {
+    fn set_stateful(&self, stateful: bool) {
         self.stateful
             .store(1 + u8::from(stateful), Ordering::Release);
     }
@@ -71,6 +78,17 @@ impl Member {
     /// Whether it may remember a client: unless it is known not to.
     pub(super) fn may_remember(&self) -> bool {
         self.stateful.load(Ordering::Acquire) != 1
+    }
+
+    /// What it said of itself when it connected.
+    pub(super) fn connected(&self, info: &BackendInfo) {
+        self.set_stateful(info.stateful);
+        self.keeps.store(info.attach, Ordering::Release);
+    }
+
+    /// Whether a client has to hear of it when what is remembered here is lost.
+    pub(super) fn keeps(&self) -> bool {
+        self.keeps.load(Ordering::Acquire)
     }
 
     #[cfg(test)]

@@ -109,8 +109,8 @@ impl<R, P, E> Attempts<R, P, E> {
         if wait >= room {
             return None;
         }
-        if !self.shared.budget.withdraw(Instant::now()) {
-            self.shared.withheld.add(1);
+        if !self.shared.budget.withdraw() {
+            self.shared.budget.withheld().add(1);
             tracing::debug!(attempts = self.made, "not tried again: no budget left");
             return None;
         }

@@ -1,16 +1,55 @@
 //! A budget that many calls pay into at once.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mcp_router_health::{BudgetParams, RetryBudget};
 use tokio::time::Instant;
 
+use crate::metrics::Counter;
+
+/// What pays for attempts beyond the first at one backend: those of a
+/// [`RetryLayer`](crate::RetryLayer), and those that a [`Balance`](crate::Balance) makes elsewhere.
+/// Clones are the same budget.
+#[derive(Clone, Debug)]
+pub struct Budget(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    shared: SharedBudget,
+    withheld: Counter,
+}
+
+impl Budget {
+    /// A budget that is full, and grows with what is [deposited](Self::deposit).
+    pub fn new(params: BudgetParams) -> Self {
+        Self(Arc::new(Inner {
+            shared: SharedBudget::new(params),
+            withheld: Counter::default(),
+        }))
+    }
+
+    /// Counts one call, however often it will be made.
+    pub fn deposit(&self) {
+        self.0.shared.deposit(Instant::now());
+    }
+
+    /// Takes out what one more attempt costs; `false` if there is not enough.
+    pub fn withdraw(&self) -> bool {
+        self.0.shared.withdraw(Instant::now())
+    }
+
+    /// Counts attempts that were not made for want of budget.
+    pub fn withheld(&self) -> &Counter {
+        &self.0.withheld
+    }
+}
+
 /// The machine, with a word before it in which the requests of the current second are counted:
 /// each request is one atomic addition, and the lock is taken once a second and for retries.
 #[derive(Debug)]
-pub(super) struct SharedBudget {
+struct SharedBudget {
     origin: Instant,
     /// The second after `origin` above, requests in it below.
     current: AtomicU64,
@@ -20,7 +59,7 @@ pub(super) struct SharedBudget {
 const COUNT: u64 = u32::MAX as u64;
 
 impl SharedBudget {
-    pub(super) fn new(params: BudgetParams) -> Self {
+    fn new(params: BudgetParams) -> Self {
         Self {
             origin: Instant::now(),
             current: AtomicU64::new(0),
@@ -29,7 +68,7 @@ impl SharedBudget {
     }
 
     /// Counts one request.
-    pub(super) fn deposit(&self, now: Instant) {
+    fn deposit(&self, now: Instant) {
         let second = now.saturating_duration_since(self.origin).as_secs() & COUNT;
         let add = |word: u64| (word >> 32 == second && word & COUNT < COUNT).then(|| word + 1);
         let added = self
@@ -41,7 +80,7 @@ impl SharedBudget {
     }
 
     /// Takes a retry out, if there is one.
-    pub(super) fn withdraw(&self, now: Instant) -> bool {
+    fn withdraw(&self, now: Instant) -> bool {
         let mut machine = self.machine();
         let second = now.saturating_duration_since(self.origin).as_secs() & COUNT;
         self.flush(&mut machine, second, 0);

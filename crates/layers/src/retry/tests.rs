@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 
 use mcp_router_service::{CallError, McpRequest, McpResponse, Reason, RepeatAfter, Sent, Trail};
+use tokio::time::Instant;
 use tokio_test::{assert_pending, task};
 use tower::ServiceExt;
 

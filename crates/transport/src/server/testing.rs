@@ -1,6 +1,6 @@
 //! A router for tests: answers by the name of the tool, and remembers what it was asked.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub(crate) struct Mock {
     pub(crate) news: Arc<Mutex<Option<broadcast::Sender<Method>>>>,
     /// What becomes of upstream sessions that `initialize` wants opened.
     attach: Arc<Mutex<Attach>>,
+    /// Whether backends take for ever to hear of the end of a session.
+    detach_never: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -56,6 +58,7 @@ impl Mock {
             begun: Arc::new(tokio::sync::Mutex::new(begun)),
             news: Arc::new(Mutex::new(Some(broadcast::Sender::new(16)))),
             attach: Arc::default(),
+            detach_never: Arc::default(),
         }
     }
 
@@ -67,6 +70,11 @@ impl Mock {
     /// Lets the opening of upstream sessions hang.
     pub(crate) fn attach_never(&self) {
         *self.attach.lock().unwrap() = Attach::Never;
+    }
+
+    /// Lets the end of what sessions carry hang.
+    pub(crate) fn detach_never(&self) {
+        self.detach_never.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn service(&self) -> McpService {
@@ -124,6 +132,12 @@ impl Mock {
                     Attach::Never => true,
                 };
                 if never {
+                    std::future::pending::<()>().await;
+                }
+                Ok(complete("{}"))
+            }
+            Method::Detach => {
+                if self.detach_never.load(Ordering::SeqCst) {
                     std::future::pending::<()>().await;
                 }
                 Ok(complete("{}"))

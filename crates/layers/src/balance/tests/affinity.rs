@@ -124,3 +124,114 @@ async fn a_session_finds_its_endpoint_again_after_a_reload_moved_it() {
         assert_eq!(after.ask(of(&session, once())).await.unwrap(), "a");
     }
 }
+
+/// A session whose id carries an upstream session at the endpoint `key`.
+fn carrying(id: &str, key: &str) -> Session {
+    let session = session(id);
+    session.set_carried(mcp_router_service::carry_key(&name(), key), "upstream");
+    session
+}
+
+#[tokio::test(start_paused = true)]
+async fn r41_a_session_goes_to_the_endpoint_whose_upstream_session_its_id_carries() {
+    let scene = Scene::round_robin(&[Mood::Well(1); 3]);
+    for (id, key) in [("s", "c"), ("t", "b"), ("u", "c")] {
+        let session = carrying(id, key);
+        for _ in 0..3 {
+            assert_eq!(scene.ask(of(&session, once())).await.unwrap(), key);
+        }
+    }
+    // One that is not here any more, and one of another backend: as if nothing was carried.
+    let gone = carrying("v", "z");
+    let first = scene.ask(of(&gone, once())).await.unwrap();
+    assert_eq!(scene.ask(of(&gone, once())).await.unwrap(), first);
+    let other = session("w");
+    let key = mcp_router_service::carry_key(&"other".parse().unwrap(), "c");
+    other.set_carried(key, "upstream");
+    assert_eq!(
+        scene.ask(of(&other, once())).await.unwrap(),
+        "b",
+        "whose turn it is"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_carried_counts_until_the_session_has_moved() {
+    let scene = Scene::round_robin(&[Mood::Well(1); 2]);
+    let session = carrying("s", "b");
+    scene.fakes[1].set(Mood::Absent(1));
+    // Nothing here says that `b` keeps anything: the call goes on, and the session with it.
+    assert_eq!(scene.ask(of(&session, once())).await.unwrap(), "a");
+    scene.fakes[1].set(Mood::Well(1));
+    assert_eq!(scene.ask(of(&session, once())).await.unwrap(), "a");
+}
+
+/// A scene whose endpoints keep something of each client.
+fn keeping(moods: &[Mood]) -> Scene {
+    let scene = Scene::round_robin(moods);
+    let info = mcp_router_service::BackendInfo {
+        stateful: true,
+        attach: true,
+        ..mcp_router_service::BackendInfo::default()
+    };
+    let members = &scene.balance.group.members;
+    members.iter().for_each(|member| member.connected(&info));
+    scene
+}
+
+#[tokio::test(start_paused = true)]
+async fn r45_what_an_endpoint_keeps_of_a_client_is_not_replaced_in_silence() {
+    for carried in [false, true] {
+        let scene = keeping(&[Mood::Well(1); 2]);
+        let session = match carried {
+            true => carrying("s", "a"),
+            false => session("s"),
+        };
+        if !carried {
+            assert_eq!(scene.ask(of(&session, safe())).await.unwrap(), "a");
+        }
+        let calls = || scene.ask(of(&session, safe()));
+        scene.fakes[0].set(Mood::Absent(1));
+        // As long as it may come back, its failures are the client's.
+        for _ in 0..5 {
+            let error = calls().await.unwrap_err();
+            assert_eq!(
+                (error.reason, error.sent),
+                (Reason::ConnectFailed, Sent::No)
+            );
+        }
+        // Its circuit is open, and the client has been told: it begins anew.
+        for _ in 0..3 {
+            assert_eq!(calls().await.unwrap(), "b");
+        }
+        // Others never heard of it.
+        assert_eq!(scene.ask(once()).await.unwrap(), "b");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r45_a_client_hears_once_that_what_was_kept_is_away() {
+    let scene = keeping(&[Mood::Well(1); 2]);
+    let (here, carried) = (session("s"), carrying("t", "a"));
+    assert_eq!(scene.ask(of(&here, safe())).await.unwrap(), "a");
+    for _ in 0..5 {
+        let admitted = scene.endpoints[0].admit().unwrap();
+        admitted.report(mcp_router_health::Verdict::Failure);
+    }
+    for session in [&here, &carried] {
+        let error = scene.ask(of(session, safe())).await.unwrap_err();
+        assert_eq!((error.reason, error.sent), (Reason::CircuitOpen, Sent::No));
+        assert!(error.to_string().contains("begins anew"), "{error}");
+        for _ in 0..3 {
+            assert_eq!(scene.ask(of(session, safe())).await.unwrap(), "b");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_nobody_keeps_anything_of_yet_goes_where_it_can() {
+    let scene = keeping(&[Mood::Absent(1), Mood::Well(1)]);
+    let session = session("s");
+    assert_eq!(scene.ask(of(&session, once())).await.unwrap(), "b");
+    assert_eq!(scene.asked(), [1, 1]);
+}

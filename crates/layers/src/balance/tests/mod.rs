@@ -16,6 +16,7 @@ use crate::testing::{call, secs, stream};
 use crate::{Breaker, BreakerLayer};
 
 mod affinity;
+mod budget;
 mod events;
 mod failover;
 mod faults;
@@ -174,10 +175,19 @@ impl Scene {
         moods: &[Mood],
         dress: impl Fn(Replica<Breaker<Fake>>) -> Replica<Breaker<Fake>>,
     ) -> Self {
+        Self::breaking(policy, moods, BreakerParams::default(), dress)
+    }
+
+    pub(super) fn breaking(
+        policy: Policy,
+        moods: &[Mood],
+        breaker: BreakerParams,
+        dress: impl Fn(Replica<Breaker<Fake>>) -> Replica<Breaker<Fake>>,
+    ) -> Self {
         let pairs: Vec<_> = keys()
             .zip(moods)
             .map(|(key, mood)| {
-                let endpoint = Endpoint::new(key.as_str(), BreakerParams::default());
+                let endpoint = Endpoint::new(key.as_str(), breaker);
                 (Fake::new(&key, *mood), endpoint)
             })
             .collect();

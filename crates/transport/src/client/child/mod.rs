@@ -103,7 +103,7 @@ async fn call(
     match request.method {
         Method::Listen => return subscribe::listen(&link.peer().await?, request).await,
         // Nothing of a process can be carried to another router.
-        Method::Attach => return Ok(McpResponse::complete(able::nothing())),
+        Method::Attach | Method::Detach => return Ok(McpResponse::complete(able::nothing())),
         Method::Answer => {
             let gone = CallError::new(Reason::BackendLost, Sent::No);
             return Err(gone.detail("a process of another router"));

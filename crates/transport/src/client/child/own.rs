@@ -86,7 +86,10 @@ impl Own {
         }
         let room = self.room.clone().try_acquire_owned().map_err(|_| {
             let error = CallError::new(Reason::Overloaded, Sent::No);
-            error.detail("every process that clients may have of their own is taken")
+            error.detail(
+                "every process that clients may have of their own is taken; \
+                 try again once another client has ended its session",
+            )
         })?;
         let patience = self.params.probe_timeout + self.params.handshake_timeout;
         let link = Arc::new(Link::new(true, patience));

@@ -40,25 +40,28 @@ pub(super) async fn open(
     if edge.params.session != SessionMode::PerClient {
         return lanes::open(edge, catalogue, owner).await;
     }
-    let key = edge.carry_key();
     // One that was lost is not to be tried again.
-    let carried = client.carried(&key).filter(|_| first);
+    let carried = client.carried(&edge.carry_key).filter(|_| first);
     let resume = |carried: Arc<str>| Session::resume(edge, like.url(), owner.clone(), &carried);
     if let Some(session) = carried.and_then(resume) {
         let lane = Lane::Session(session);
+        lane.mux().watch();
         standing::attend(edge, &lane, owner.may_ask()).await;
         return Ok(lane);
     }
     let lane = lanes::open(edge, catalogue, owner).await?;
+    // What it is subscribed to is the client's.
+    lane.mux().watch();
     if let Lane::Session(session) = &lane
         && let Some(text) = session.to_carry()
     {
-        client.set_carried(key, text);
+        client.set_carried(edge.carry_key.clone(), text);
     }
     Ok(lane)
 }
 
-/// Opens what a new session wants from the start.
+/// Opens what a session wants open from the start; for one that was begun elsewhere, what it
+/// carries.
 ///
 /// # Errors
 /// If it cannot be opened.
@@ -69,8 +72,28 @@ pub(super) async fn attach(
 ) -> Result<McpResponse, CallError> {
     if let (true, Some(lane), Some(session)) =
         (peer.info.attach, &peer.lane, &request.context.session)
+        && (!session.is_revived() || session.carried(&edge.carry_key).is_some())
     {
         Lanes::own(edge, lane, session).await?;
+    }
+    Ok(McpResponse::complete(able::nothing()))
+}
+
+/// Closes what a session carries here that is over. What was opened here is closed with the session
+/// itself.
+///
+/// # Errors
+/// If the backend is not there to be told.
+pub(super) async fn detach(
+    edge: &Arc<Edge>,
+    request: &McpRequest,
+) -> Result<McpResponse, CallError> {
+    let session = request.context.session.as_ref();
+    let unused = session.filter(|session| !edge.lanes.has(session));
+    if let Some(carried) = unused.and_then(|session| session.carried(&edge.carry_key))
+        && let Some(Lane::Session(like)) = &edge.link.peer().await?.lane
+    {
+        Session::end(edge, like.url(), &carried).await;
     }
     Ok(McpResponse::complete(able::nothing()))
 }

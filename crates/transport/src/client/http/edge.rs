@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::{Message, RawJson, RequestId, code};
-use mcp_router_service::{CallError, Reason, Sent};
+use mcp_router_service::{CallError, Reason, Sent, carry_key};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -91,11 +91,6 @@ impl Edge {
             side: Arc::new(Semaphore::new(SIDE)),
             params,
         }
-    }
-
-    /// Under what a client's id carries its session here: the same on every replica.
-    pub(super) fn carry_key(&self) -> String {
-        format!("{}#{}", self.params.name, self.params.number)
     }
 
     pub(super) fn next_id(&self) -> u64 {

@@ -11,7 +11,9 @@
 //! | interactive | the clients of one principal that can be asked for the same | that |
 //! | own | one client session | what that client did |
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -34,8 +36,9 @@ use crate::client::owner::Owner;
 pub(super) struct Lanes {
     /// Under what a client's session keeps its conversation with this backend.
     key: Arc<str>,
-    /// Those that belong to single clients.
-    open: Mutex<Vec<Weak<Place>>>,
+    /// Those that belong to single clients, by number, until their sessions end.
+    open: Mutex<HashMap<u64, Arc<Place>>>,
+    numbers: AtomicU64,
     /// Those that belong to many.
     pub(super) pool: Pool,
 }
@@ -91,13 +94,13 @@ impl Place {
 
 impl Lanes {
     pub(super) fn new(backend: &BackendName) -> Self {
-        use std::sync::atomic::{AtomicU64, Ordering};
         // Two edges, of replicas or across a reload, never share a slot.
         static EDGES: AtomicU64 = AtomicU64::new(0);
         let number = EDGES.fetch_add(1, Ordering::Relaxed);
         Self {
             key: format!("{backend}#{number}").into(),
             open: Mutex::default(),
+            numbers: AtomicU64::new(0),
             pool: Pool::default(),
         }
     }
@@ -150,6 +153,11 @@ impl Lanes {
         }
     }
 
+    /// Whether a client has a conversation of its own here.
+    pub(super) fn has(&self, session: &Session) -> bool {
+        session.slot(&self.key, Place::default).get().is_some()
+    }
+
     /// A client's own conversation.
     ///
     /// # Errors
@@ -179,21 +187,34 @@ impl Lanes {
 
     /// Sees to it that a client's conversation is closed: with its session, or with the edge.
     fn keep(&self, edge: &Arc<Edge>, session: &Session, place: &Arc<Place>) -> bool {
-        {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            open.retain(|place| place.strong_count() > 0);
-            open.push(Arc::downgrade(place));
-        }
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        self.places().insert(number, place.clone());
         let (edge, place) = (edge.clone(), place.clone());
-        let close = move || async move { place.close(&edge).await }.boxed();
-        session.on_close(close).is_ok()
+        let close = move || {
+            edge.lanes.places().remove(&number);
+            async move { place.close(&edge).await }.boxed()
+        };
+        let kept = session.on_close(close).is_ok();
+        if !kept {
+            self.places().remove(&number);
+        }
+        kept
+    }
+
+    /// How many clients have a conversation of their own.
+    #[cfg(test)]
+    pub(super) fn own_count(&self) -> usize {
+        self.places().len()
+    }
+
+    fn places(&self) -> MutexGuard<'_, HashMap<u64, Arc<Place>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closes every conversation, all at once.
     pub(super) async fn close_all(&self, edge: &Arc<Edge>) {
-        let open = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
-        let own: Vec<_> = open.iter().filter_map(Weak::upgrade).collect();
-        let own = join_all(own.iter().map(|place| place.close(edge)));
+        let open = std::mem::take(&mut *self.places());
+        let own = join_all(open.values().map(|place| place.close(edge)));
         tokio::join!(own, self.pool.close_all(edge));
     }
 

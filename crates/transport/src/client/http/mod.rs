@@ -63,6 +63,10 @@ pub fn http(params: HttpBackendParams) -> Connected {
     let probe = probe::prober(&edge);
     let stop = CancellationToken::new();
     let done = tokio::spawn(driver::drive(edge.clone(), stop.clone()));
+    start(params).0
+}
+
+fn start(params: HttpBackendParams) -> (Connected, Arc<Edge>) {
     // Whoever drops the service's last clone ends the driver.
     let alive = Arc::new(stop.clone().drop_guard());
     let service = tower::service_fn(move |request: McpRequest| {
@@ -70,10 +74,11 @@ pub fn http(params: HttpBackendParams) -> Connected {
         async move {
             let answer = call(&edge, request).await;
             drop(alive);
+    let shared = edge.clone();
             answer.map_err(|e| e.on(&edge.params.name))
         }
     });
-    Connected {
+    let connected = Connected {
         service: McpService::new(service),
         events: stream,
         probe,
@@ -85,7 +90,8 @@ pub fn http(params: HttpBackendParams) -> Connected {
             }
             .boxed()
         }),
-    }
+    };
+    (connected, shared)
 }
 
 async fn call(edge: &Arc<Edge>, request: McpRequest) -> Result<McpResponse, CallError> {
@@ -94,6 +100,9 @@ async fn call(edge: &Arc<Edge>, request: McpRequest) -> Result<McpResponse, Call
         Method::Listen => return subscribe::listen(edge, &peer, request).await,
         Method::Attach => return carried::attach(edge, &peer, &request).await,
         Method::Answer => return carried::answer(edge, &peer, &request).await,
+    if request.method == Method::Detach {
+        return carried::detach(edge, &request).await; // it wakes nobody in vain
+    }
         Method::SetLevel => return level::set(edge, &peer, &request).await,
         _ => {}
     }

@@ -52,11 +52,9 @@ pub struct HttpBackendParams {
     pub transport: HttpTransport,
     /// Whose upstream session a call uses.
     pub session: SessionMode,
-    /// Its number among the endpoints of the backend, the same in every replica of the router:
-    /// client sessions carry upstream ones under name and number.
-    pub number: usize,
     /// What it is called among the endpoints of the backend, as [`Pin`](mcp_router_service::Pin)
-    /// has it; empty if it is the only one.
+    /// has it; empty if it is the only one. The same in every replica of the router: client
+    /// sessions carry upstream ones under the names of backend and endpoint.
     pub endpoint: Arc<str>,
     /// Sent with every request, as secrets. Those that the transport itself needs are left out.
     pub headers: HeaderMap,
@@ -127,7 +125,6 @@ impl HttpBackendParams {
             url,
             transport: HttpTransport::Auto,
             session: SessionMode::Auto,
-            number: 0,
             endpoint: Arc::from(""),
             headers,
             max_connections: 256,

@@ -162,8 +162,7 @@ impl Pool {
                 .map(|(key, _)| key.clone())
                 .next();
             let Some(spare) = spare.and_then(|spare| table.remove(&spare)) else {
-                let error = CallError::new(Reason::Overloaded, Sent::No);
-                return Err(error.detail("too many kinds of clients that may be asked back"));
+                return Err(full(only_own));
             };
             let edge = edge.clone();
             tokio::spawn(async move { spare.place.close(&edge).await });
@@ -194,6 +193,7 @@ impl Pool {
             tracing::debug!(backend = %edge.params.name, closed, "idle conversations closed");
         }
     }
+
     /// Every conversation that is there.
     pub(super) fn all(&self) -> Vec<Lane> {
         let table = self.interactive.load();
@@ -201,7 +201,6 @@ impl Pool {
         let lanes = places.filter_map(Place::get);
         lanes.map(|lane| Lane::clone(&lane)).collect()
     }
-
 
     /// Closes everything, all at once.
     pub(super) async fn close_all(&self, edge: &Arc<Edge>) {
@@ -213,3 +212,19 @@ impl Pool {
         tokio::join!(self.shared.close(edge), interactive);
     }
 }
+
+/// Why there is no room: for want of a place for this principal, or for anybody.
+fn full(only_own: bool) -> CallError {
+    let (most, whose) = match only_own {
+        true => (OF_ONE, "of yours "),
+        false => (OF_ALL, ""),
+    };
+    CallError::new(Reason::Overloaded, Sent::No).detail(format!(
+        "all {most} conversations {whose}with clients that it may ask something are in use; \
+         try again once one has had no call for {} s, or declare what another client of yours does",
+        SPARE.as_secs()
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,17 +10,15 @@ mod current;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::{HeaderMap, Method as HttpMethod, StatusCode, Uri};
+use http::{HeaderMap, StatusCode, Uri};
 use mcp_router_protocol::{ItemKind, Method};
 use mcp_router_service::{
     BackendInfo, CallError, McpRequest, McpResponse, Outcome, Reason, Scope, Sent,
 };
 use tokio::sync::futures::Notified;
 use tokio::sync::{Mutex, Notify, watch};
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::SessionMode;
@@ -34,15 +32,12 @@ use crate::client::info::described;
 use crate::client::mux::{Mux, SentMark};
 use crate::client::owner::Owner;
 use crate::client::respond::respond;
-use crate::client::rope::Rope;
 use crate::client::subscribe::Subscribed;
 use current::{Current, initialize};
 pub(super) use current::{answer, headers};
 
 /// The name of the transport, for people.
 const TRANSPORT: &str = "streamable_http";
-/// How long the end of a session may take to be told.
-const CLOSE: Duration = Duration::from_secs(2);
 
 /// A conversation with a legacy backend that outlives its upstream session ids.
 #[derive(Debug)]
@@ -117,6 +112,13 @@ impl Session {
     }
 
     /// What another replica needs to go on in the upstream session; `None` if it has no id.
+    /// Ends the session that `carried` names, of which nothing else is here.
+    pub(super) async fn end(edge: &Edge, url: &Uri, carried: &str) {
+        if let Some(current) = Current::carried(carried, edge) {
+            current.end(edge, url).await;
+        }
+    }
+
     pub(super) fn to_carry(&self) -> Option<String> {
         self.current.load().to_text()
     }
@@ -354,7 +356,7 @@ impl Session {
         let Scope::Session(client) = &self.owner.scope else {
             return false;
         };
-        let carried = || client.carried(&edge.carry_key());
+        let carried = || client.carried(&edge.carry_key);
         client.is_suspended() && carried().as_deref() == self.to_carry().as_deref()
     }
 
@@ -365,24 +367,6 @@ impl Session {
         if current.id.is_none() || self.outlives(edge) {
             return;
         }
-        let headers = current.headers();
-        let delete = edge.send(
-            HttpMethod::DELETE,
-            &self.url,
-            headers,
-            Rope::default(),
-            None,
-        );
-        match timeout(CLOSE, delete).await {
-            Ok(Ok(reply)) => {
-                let status = reply.response.status().as_u16();
-                tracing::debug!(backend = %edge.params.name, status, "upstream session closed");
-            }
-            Ok(Err(failed)) => {
-                let (backend, error) = (&edge.params.name, failed.error);
-                tracing::debug!(%backend, %error, "upstream session not closed");
-            }
-            Err(_) => tracing::debug!(backend = %edge.params.name, "upstream session not closed"),
-        }
+        current.end(edge, &self.url).await;
     }
 }

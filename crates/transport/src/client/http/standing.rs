@@ -227,13 +227,14 @@ async fn told(edge: &Arc<Edge>, peer: &Peer, mut messages: Messages) -> Told {
     Told::Ended
 }
 
-/// Whether the backend said that it has no such stream, and will say so again.
+/// Whether the backend said that it has no such stream, and will say so again. (409: somebody has
+/// the one stream of the session, as another replica may that also goes on in it.)
 fn unwelcome(failed: &Failed) -> bool {
     failed.status.is_some_and(|s| {
         !s.is_server_error()
             && !matches!(
                 s,
-                StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT
             )
     })
 }

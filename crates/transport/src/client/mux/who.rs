@@ -130,7 +130,11 @@ impl Turns {
             Ok(Ok(turn)) => Ok(Some(turn)),
             _ => {
                 let error = CallError::new(Reason::Overloaded, Sent::No);
-                Err(error.detail("another call that may ask its client is still running"))
+                Err(error.detail(format!(
+                    "calls of clients without a name that it may ask something take turns, \
+                     and the one before has not ended within {} s; try again once it has",
+                    TURN.as_secs()
+                )))
             }
         }
     }

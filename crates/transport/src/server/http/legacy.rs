@@ -11,7 +11,7 @@ use mcp_router_protocol::{
 };
 
 use mcp_router_observe::dropped::{self, Reason as Dropped};
-use mcp_router_service::{McpRequest, McpResponse, Outcome};
+use mcp_router_service::{McpResponse, Outcome};
 use tower::ServiceExt;
 
 use super::body::Body;
@@ -23,7 +23,7 @@ use crate::server::call::{Head, Hold, start};
 use crate::server::connection::{legacy_request, notify};
 use crate::server::dialect::modern::Mirrored;
 use crate::server::dialect::{Exchange, Voice, Wire, legacy};
-use crate::server::peer::Peer;
+use crate::server::peer::{self, Peer};
 
 type Refusal = Box<Response<Body>>;
 
@@ -144,11 +144,7 @@ async fn initialize(
 /// Opens the upstream sessions that the new id is to carry. A backend that takes too long gets its
 /// own at the first call, in this process alone.
 async fn attach(shared: &Shared, peer: &Arc<Peer>) {
-    let request = McpRequest {
-        method: Method::Attach,
-        params: RawParams::default(),
-        context: peer.context(false),
-    };
+    let request = peer::internal(Method::Attach, peer.context(false));
     let opened = shared.router.clone().oneshot(request);
     if tokio::time::timeout(shared.params.times.attach, opened)
         .await

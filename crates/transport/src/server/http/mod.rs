@@ -40,10 +40,11 @@ use tower::{BoxError, Service};
 pub use body::Body;
 use gate::Gate;
 use resume::Replays;
+pub use sessions::SessionCounts;
 use sessions::Sessions;
 
-use super::keys::Seals;
 use super::dialect::Signature;
+use super::keys::Seals;
 use super::params::{HttpParams, Page};
 use super::peer::Asking;
 
@@ -85,8 +86,8 @@ pub fn http(router: McpService, params: HttpParams) -> HttpService {
         connections: sse::Connections::default(),
         replays: Arc::new(Replays::new(limits.replay, params.times.orphan)),
         asking,
-        router,
         signature: Arc::new(Signature::new(&params.identity)),
+        router,
         params,
     });
     sessions::sweep(&shared);
@@ -114,8 +115,8 @@ struct Shared {
     connections: sse::Connections,
     replays: Arc<Replays>,
     asking: Asking,
-}
     signature: Arc<Signature>,
+}
 
 impl HttpService {
     /// Ends standing streams and subscriptions, these with an answer, and connections of HTTP+SSE
@@ -123,6 +124,11 @@ impl HttpService {
     /// For the end of a server: there is no way back.
     pub fn drain(&self) {
         self.shared.drain.cancel();
+    }
+
+    /// How many sessions there are, and how many came back.
+    pub fn sessions(&self) -> SessionCounts {
+        self.shared.sessions.counts()
     }
 
     /// Ends every session here: cancels its calls, ends its streams, and closes what was opened

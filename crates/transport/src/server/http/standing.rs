@@ -65,7 +65,7 @@ pub(super) fn delete(shared: &Arc<Shared>, head: &Parts) -> Response<Body> {
         Err(refusal) => *refusal,
         Ok(peer) => {
             shared.sessions.end(single(head, SESSION));
-            sessions::close(peer);
+            sessions::close(shared, peer);
             reply::gone()
         }
     }

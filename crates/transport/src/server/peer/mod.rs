@@ -9,6 +9,7 @@ mod standing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, RequestId, Revision};
@@ -16,6 +17,7 @@ use mcp_router_service::{
     ClientProfile, McpRequest, McpResponse, McpService, Principal, RequestContext, ResponseStream,
     Session, SessionId,
 };
+use tokio::time::timeout;
 use tower::ServiceExt;
 
 pub(crate) use asks::{Asking, Asks};
@@ -24,6 +26,9 @@ use standing::Standing;
 pub(crate) use standing::StandingStream;
 
 use super::dialect::legacy;
+
+/// How long backends may take to be told of a session that ends, or goes on here.
+const DETACH: Duration = Duration::from_secs(5);
 
 /// What is agreed by `initialize`.
 #[derive(Clone, Debug)]
@@ -76,8 +81,9 @@ impl Peer {
         asking: Asking,
     ) -> Arc<Self> {
         let (session, outbox) = Session::open(id, hello.client.clone());
+        session.set_revived();
         let context = context(&session, &hello.client, &principal);
-        let news = stream::once(listen(router.clone(), context)).flatten();
+        let news = stream::once(begin_again(router.clone(), context)).flatten();
         let standing = Standing::new(outbox, Some(ResponseStream::new(news)));
         let peer = Self::new(session, hello.revision, principal, standing, asking);
         Arc::new(peer)
@@ -171,6 +177,19 @@ impl Peer {
         self.session.close().await;
     }
 
+    /// Ends the session for good, also where its id carries it and nobody here has been.
+    pub(crate) async fn finish(&self, router: McpService) {
+        self.stop();
+        if self.session.carries_any() {
+            let request = internal(Method::Detach, self.context(false));
+            let told = timeout(DETACH, router.oneshot(request)).await;
+            if !matches!(told, Ok(Ok(_))) {
+                tracing::info!("not every upstream session was closed at once");
+            }
+        }
+        self.session.close().await;
+    }
+
     /// Ends the session here alone: it may come back, and what its id carries lives on.
     pub(crate) async fn suspend(&self) {
         self.stop();
@@ -195,6 +214,26 @@ fn context(
         session: Some(session.clone()),
         ..RequestContext::default()
     }
+}
+
+/// What the router's own parts say to each other about a session.
+pub(crate) fn internal(method: Method, context: RequestContext) -> McpRequest {
+    McpRequest {
+        method,
+        params: RawParams::default(),
+        context,
+    }
+}
+
+/// Listens for a session that was begun elsewhere. What it has upstream tells its news to whoever
+/// goes on with it, so that is gone on with now, before the client's first call.
+async fn begin_again(router: McpService, context: RequestContext) -> ResponseStream {
+    let carries = context.session.as_ref().is_some_and(Session::carries_any);
+    if carries {
+        let attach = internal(Method::Attach, context.clone());
+        tokio::spawn(timeout(DETACH, router.clone().oneshot(attach)));
+    }
+    listen(router, context).await
 }
 
 /// Legacy clients hear of every kind of change; the stream remembers what it told of, so nothing

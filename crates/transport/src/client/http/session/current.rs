@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use mcp_router_protocol::{Message, Revision};
 use mcp_router_service::{BackendInfo, CallError, Pin, Reason, Sent};
 use tokio::time::{Instant, timeout};
@@ -15,9 +15,12 @@ use crate::client::handshake;
 use crate::client::http::edge::{Edge, Failed, PROTOCOL_VERSION, SESSION_ID};
 use crate::client::http::messages::Messages;
 use crate::client::owner::Owner;
+use crate::client::rope::Rope;
 
 /// A session younger than this is not the reason for a 400.
 const YOUNG: Duration = Duration::from_secs(5);
+/// How long the end of a session may take to be told.
+const CLOSE: Duration = Duration::from_secs(2);
 
 /// The upstream session as it stands.
 #[derive(Debug)]
@@ -58,6 +61,24 @@ impl Current {
 
     pub(super) fn headers(&self) -> HeaderMap {
         headers(self.id.as_ref(), self.dialect.revision)
+    }
+
+    /// Tells the backend that the session is over. It need not care: it may have ended it already,
+    /// or not know how (404, 405).
+    pub(super) async fn end(&self, edge: &Edge, url: &Uri) {
+        let (backend, headers) = (&edge.params.name, self.headers());
+        let delete = edge.send(Method::DELETE, url, headers, Rope::default(), None);
+        match timeout(CLOSE, delete).await {
+            Ok(Ok(reply)) => {
+                let status = reply.response.status().as_u16();
+                tracing::debug!(%backend, status, "upstream session closed");
+            }
+            Ok(Err(failed)) => {
+                let error = failed.error;
+                tracing::debug!(%backend, %error, "upstream session not closed");
+            }
+            Err(_) => tracing::debug!(%backend, "upstream session not closed"),
+        }
     }
 
     /// Whether a request failed because its session is not known any more. Some servers say 400.

@@ -263,3 +263,49 @@ async fn a_clients_notification_reaches_its_own_session_only() {
     assert_eq!(seen.header("mcp-session-id"), "s1");
     assert_eq!(fake.count("notifications/roots/list_changed"), 1);
 }
+
+#[tokio::test]
+async fn a_thousand_clients_that_left_leave_nothing() {
+    let fake = Fake::start(legacy(says_session)).await;
+    let (connected, edge) = start(params(&format!("{}/mcp", fake.url)));
+    let clients: Vec<_> = (0..1000).map(|n| client(&n.to_string(), "{}")).collect();
+    for some in clients.chunks(50) {
+        futures::future::join_all(some.iter().map(|one| says_to(&connected, one))).await;
+    }
+    assert_eq!(edge.lanes.own_count(), 1000);
+    for one in &clients {
+        one.close().await;
+    }
+    assert_eq!(edge.lanes.own_count(), 0);
+    let deleted = |s: &&Seen| s.method == "DELETE";
+    assert_eq!(fake.seen().iter().filter(deleted).count(), 1000);
+}
+
+#[tokio::test]
+async fn a_conversation_that_nobody_uses_any_more_is_ended_and_another_opened_when_needed() {
+    let fake = Fake::start(legacy(says_session)).await;
+    let (connected, edge) = start(params(&format!("{}/mcp", fake.url)));
+    let able = client("a", r#"{"elicitation":{}}"#);
+    let said = async || {
+        let mut request = tool();
+        request.context.client = able.client().clone();
+        match answered(&connected, request).await {
+            Ok(Outcome::Complete(result)) => result.get_str("said").unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(said().await, "s1");
+    assert_eq!(said().await, "s1");
+    edge.lanes.pool.close_idle(&edge).await;
+    assert_eq!(
+        fake.seen().iter().filter(|s| s.method == "DELETE").count(),
+        0
+    );
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(300)).await;
+    tokio::time::resume();
+    edge.lanes.pool.close_idle(&edge).await;
+    let delete = within(fake.until(|s| s.method == "DELETE")).await;
+    assert_eq!(delete.header("mcp-session-id"), "s1");
+    assert_eq!(said().await, "s2");
+}

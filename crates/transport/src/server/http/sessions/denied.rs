@@ -21,20 +21,24 @@ struct Inner {
 impl Denied {
     pub(super) fn add(&self, key: &str, until: u64, now: u64) {
         let mut inner = self.lock();
-        while let Some((until, _)) = inner.order.front()
-            && (*until <= now || inner.order.len() >= MAX)
-        {
-            if *until > now {
-                tracing::warn!("too many sessions were ended: the end of the oldest is forgotten");
-            }
-            if let Some((_, key)) = inner.order.pop_front() {
-                inner.keys.remove(&key);
-            }
+        inner.forget(now);
+        if inner.order.len() >= MAX {
+            tracing::warn!("too many sessions were ended: the end of the oldest is forgotten");
+            inner.pop();
         }
         let key: Arc<str> = key.into();
         if inner.keys.insert(key.clone()) {
             inner.order.push_back((until, key));
         }
+    }
+
+    /// Forgets those that have expired by `now`.
+    pub(super) fn forget(&self, now: u64) {
+        self.lock().forget(now);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().keys.len()
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
@@ -44,6 +48,20 @@ impl Denied {
     /// The data behind a poisoned lock is whole: nothing panics while it is held.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn forget(&mut self, now: u64) {
+        while self.order.front().is_some_and(|(until, _)| *until <= now) {
+            self.pop();
+        }
+    }
+
+    fn pop(&mut self) {
+        if let Some((_, key)) = self.order.pop_front() {
+            self.keys.remove(&key);
+        }
     }
 }
 
@@ -59,10 +77,15 @@ mod tests {
         assert!(denied.has("a") && denied.has("b") && !denied.has("c"));
         denied.add("c", 30, 10);
         assert!(!denied.has("a") && denied.has("b"));
+        denied.forget(20);
+        assert_eq!((denied.len(), denied.has("c")), (1, true));
+        denied.forget(30);
+        assert_eq!(denied.len(), 0);
         for n in 0..MAX {
             denied.add(&n.to_string(), 100, 10);
         }
-        assert!(!denied.has("b") && !denied.has("c"));
-        assert!(denied.has("0") && denied.lock().order.len() == MAX);
+        denied.add("last", 100, 10);
+        assert!(!denied.has("0") && denied.has("1") && denied.has("last"));
+        assert_eq!((denied.len(), denied.lock().order.len()), (MAX, MAX));
     }
 }

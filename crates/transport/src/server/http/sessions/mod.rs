@@ -58,6 +58,21 @@ pub(super) struct Sessions {
     idle: Duration,
     life: Duration,
     start: Instant,
+    /// How many came back from their ids.
+    revived: AtomicU64,
+}
+
+/// What the table of sessions has come to; see [`HttpService::sessions`](super::HttpService).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct SessionCounts {
+    /// Sessions in memory. Others come back from their ids.
+    pub open: usize,
+    /// Ids that were given up, remembered until they would have expired.
+    pub ended: usize,
+    /// How often a session was brought back from its id since the start: after a restart, after
+    /// it made room for others, or from another replica.
+    pub revived: u64,
 }
 
 impl Sessions {
@@ -72,6 +87,15 @@ impl Sessions {
             idle: params.times.session_idle,
             life: params.times.session_life,
             start: Instant::now(),
+            revived: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn counts(&self) -> SessionCounts {
+        SessionCounts {
+            open: self.table.len(),
+            ended: self.denied.len(),
+            revived: self.revived.load(Ordering::Relaxed),
         }
     }
 
@@ -137,13 +161,18 @@ impl Sessions {
             peer.session().set_carried(key, upstream);
         }
         peer.session().fix_carried();
-        let entry = self.entry(id.into(), peer, true, left);
+        let new = self.entry(id.into(), peer, true, left);
         let table = self.table.pin();
         // Of several at once, one is the session.
-        let entry = table.get_or_insert(key.into(), entry).clone();
+        let entry = table.get_or_insert(key.into(), new.clone()).clone();
         if self.denied.has(key) {
             table.remove(key);
             return Err(unknown());
+        }
+        if Arc::ptr_eq(&entry, &new) {
+            self.revived.fetch_add(1, Ordering::Relaxed);
+            let session = entry.peer.session().id();
+            tracing::debug!(?session, "session brought back from its id");
         }
         Ok(entry.peer.clone())
     }
@@ -205,7 +234,9 @@ impl Sessions {
             && entry.sealed
         {
             // First denied, then gone: nobody may bring it back in between.
-            self.denied.add(key, entry.expires, self.now());
+            // The id itself is good for a little longer than its session was in memory.
+            let until = entry.expires.saturating_add(token::LEEWAY * 1000);
+            self.denied.add(key, until, self.now());
         }
         table.remove(key);
     }
@@ -277,9 +308,11 @@ impl Entry {
     }
 }
 
-/// Closes a session that is off the table already. Nobody waits for the backends to be told.
-pub(super) fn close(peer: Arc<Peer>) {
-    tokio::spawn(async move { peer.close().await });
+/// Closes a session for good that is off the table already. Nobody waits for the backends to be
+/// told.
+pub(super) fn close(shared: &Shared, peer: Arc<Peer>) {
+    let router = shared.router.clone();
+    tokio::spawn(async move { peer.finish(router).await });
 }
 
 /// Forgets a session that is off the table already, until its id brings it back.
@@ -308,8 +341,9 @@ pub(super) fn sweep(shared: &Arc<Shared>) {
             };
             let expired = |e: &Entry, now| now > e.expires && e.peer.calls().is_empty();
             for entry in shared.sessions.take(expired) {
-                close(entry.peer.clone());
+                close(&shared, entry.peer.clone());
             }
+            shared.sessions.denied.forget(shared.sessions.now());
             let idle = u64::try_from(shared.sessions.idle.as_millis()).unwrap_or(u64::MAX);
             let silent = |e: &Entry, now| e.silent(now) >= idle && !e.peer.is_busy();
             shared.sessions.take(silent).into_iter().for_each(put_away);

@@ -18,7 +18,7 @@ use crate::server::peer::Hello;
 /// in one process.
 pub(super) const MAX_LEN: usize = 4096;
 /// How far apart the clocks of replicas may be, seconds.
-const LEEWAY: u64 = 60;
+pub(super) const LEEWAY: u64 = 60;
 const FORMAT: u8 = 1;
 
 /// What an id carries.

@@ -87,6 +87,10 @@ impl Edge {
         Self { mock, http }
     }
 
+    fn sessions(&self) -> SessionCounts {
+        self.http.sessions()
+    }
+
     /// Sends a request, with the headers every client of the endpoint sends unless given.
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         read(self.open(method, path, headers, body).await).await

@@ -161,7 +161,7 @@ async fn f43_an_id_is_good_for_a_day_give_or_take_a_minute() {
 }
 
 #[tokio::test]
-async fn a_client_that_says_too_much_has_a_session_in_one_process() {
+async fn r40_r41_a_client_that_says_more_than_4_kib_has_a_session_in_one_process() {
     let time = time();
     let edge = replica(&[1], &time);
     let name = "n".repeat(10_000);
@@ -251,4 +251,147 @@ async fn without_a_key_sessions_are_put_away_and_come_back_in_the_same_process()
         assert_eq!(ping(&edge, id).await, 200);
     }
     assert_eq!(ping(&Edge::new(), &one).await, 404, "another process");
+}
+
+#[tokio::test]
+async fn r41_an_id_that_the_previous_key_sealed_still_opens_and_new_ones_are_the_first_keys() {
+    let time = time();
+    let old = replica(&[1], &time).session("2025-11-25", "{}").await;
+    let rotated = replica(&[2, 1], &time);
+    let new = rotated.session("2025-11-25", "{}").await;
+    assert_eq!(
+        (ping(&rotated, &old).await, ping(&rotated, &new).await),
+        (200, 200)
+    );
+    // Where the previous key is not known any more, or the first one not yet.
+    let (later, before) = (replica(&[2], &time), replica(&[1], &time));
+    assert_eq!(
+        (ping(&later, &old).await, ping(&later, &new).await),
+        (404, 200)
+    );
+    assert_eq!(
+        (ping(&before, &old).await, ping(&before, &new).await),
+        (200, 404)
+    );
+}
+
+#[tokio::test]
+async fn r40_what_an_id_carries_is_closed_by_delete_wherever_it_arrives() {
+    let time = time();
+    let first = replica(&[1], &time);
+    first.mock.attach("a#0", "upstream");
+    let id = first.session("2025-11-25", "{}").await;
+    let second = replica(&[1], &time);
+    let h = [(SESSION, &*id)];
+    assert_eq!(second.send("DELETE", "/mcp", &h, "").await.status, 204);
+    while second.mock.count(&McpMethod::Detach) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let session = second
+        .mock
+        .last(&McpMethod::Detach)
+        .context
+        .session
+        .unwrap();
+    assert_eq!(session.carried("a#0").as_deref(), Some("upstream"));
+    while !session.is_closed() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(ping(&second, &id).await, 404);
+    assert_eq!(second.sessions().ended, 1);
+    // Nothing is said of sessions that carry nothing.
+    let plain = second.session("2025-11-25", "{}").await;
+    let h = [(SESSION, &*plain)];
+    assert_eq!(second.send("DELETE", "/mcp", &h, "").await.status, 204);
+    assert_eq!(second.mock.count(&McpMethod::Detach), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_does_not_hear_of_the_end_does_not_keep_the_session() {
+    let time = time();
+    let edge = replica(&[1], &time);
+    edge.mock.attach("a#0", "upstream");
+    let id = edge.session("2025-11-25", "{}").await;
+    edge.post(&[(SESSION, &id)], &call("1", "echo")).await;
+    let session = edge
+        .mock
+        .last(&McpMethod::ToolsCall)
+        .context
+        .session
+        .unwrap();
+    edge.mock.detach_never();
+    let start = tokio::time::Instant::now();
+    edge.send("DELETE", "/mcp", &[(SESSION, &id)], "").await;
+    assert_eq!(start.elapsed(), Duration::ZERO, "nobody waits for it");
+    while !session.is_closed() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(start.elapsed() <= Duration::from_secs(6));
+}
+
+#[tokio::test]
+async fn r41_what_a_session_carries_is_gone_on_with_when_its_client_listens() {
+    let time = time();
+    let first = replica(&[1], &time);
+    first.mock.attach("a#0", "upstream");
+    let id = first.session("2025-11-25", "{}").await;
+    assert!(
+        !first
+            .mock
+            .last(&McpMethod::Attach)
+            .context
+            .session
+            .unwrap()
+            .is_revived()
+    );
+    let second = replica(&[1], &time);
+    let h = [(SESSION, &*id)];
+    assert_eq!(ping(&second, &id).await, 200);
+    assert_eq!(second.mock.count(&McpMethod::Attach), 0, "no need yet");
+    let mut stream = second.open("GET", "/mcp", &h, "").await.into_body();
+    let heard = tokio::spawn(async move { event(&mut stream).await });
+    while second.mock.count(&McpMethod::Attach) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let session = second
+        .mock
+        .last(&McpMethod::Attach)
+        .context
+        .session
+        .unwrap();
+    assert!(session.is_revived() && session.carries_any());
+    assert_eq!(second.sessions().revived, 1);
+    heard.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_sessions_that_ended_or_expired_leave_nothing() {
+    let edge = Edge::with(HttpParams {
+        seals: Some(Seals::new(&[[1; 32]]).unwrap()),
+        limits: HttpLimits {
+            sessions: 20_000,
+            ..HttpLimits::default()
+        },
+        ..HttpParams::default()
+    });
+    let day = Duration::from_secs(24 * HOUR);
+    for round in 0..2 {
+        let mut ids = Vec::new();
+        for _ in 0..10_000 {
+            ids.push(edge.session("2025-11-25", "{}").await);
+        }
+        assert_eq!(edge.sessions().open, 10_000);
+        if round == 0 {
+            for id in &ids {
+                let ended = edge.send("DELETE", "/mcp", &[(SESSION, id)], "").await;
+                assert_eq!(ended.status, 204);
+            }
+            assert_eq!((edge.sessions().open, edge.sessions().ended), (0, 10_000));
+        }
+        tokio::time::sleep(day + Duration::from_secs(180)).await;
+        assert_eq!((edge.sessions().open, edge.sessions().ended), (0, 0));
+    }
+    // Nor is there a session that anybody still holds.
+    edge.mock.seen.lock().unwrap().clear();
+    edge.http.close().await;
 }

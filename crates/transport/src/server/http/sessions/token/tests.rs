@@ -68,6 +68,33 @@ fn f43_ids_live_by_the_time_of_day_give_or_take_a_minute() {
 }
 
 #[test]
+fn r40_an_id_has_4_kib_at_most() {
+    let sized = |size: usize| {
+        let text = format!("\"{}\"", "x".repeat(size));
+        let client = ClientProfile {
+            info: Some(RawJson::parse(text.into()).unwrap()),
+            ..ClientProfile::default()
+        };
+        let mut content = content();
+        content.hello.client = Arc::new(client);
+        content.seal(&sealer(1), &alice())
+    };
+    let most = (2500..4000)
+        .take_while(|size| sized(*size).is_some())
+        .last();
+    let longest = sized(most.unwrap()).unwrap();
+    // Base64 goes by four letters for three bytes.
+    assert!(
+        (MAX_LEN - 3..=MAX_LEN).contains(&longest.len()),
+        "{}",
+        longest.len()
+    );
+    assert!(Content::open(&longest, &sealer(1), &alice(), NOW).is_some());
+    let beyond = format!("{longest}AAAAA");
+    assert!(Content::open(&beyond, &sealer(1), &alice(), NOW).is_none());
+}
+
+#[test]
 fn what_does_not_fit_into_an_id_gives_none() {
     let mut large = content();
     for size in [2500, 4000, 70_000] {
