@@ -7,3 +7,4 @@ pub mod fixture;
 pub mod harness;
 pub mod reference;
 pub mod schema;
+pub mod tap;

@@ -3,7 +3,8 @@
 //! A test asserts the two or three members that it is about, and a peer that is strict about another
 //! one is met only by users. So whatever the router says, to the clients of the harness and to the
 //! backends of the fixture, is held against the JSON Schema that the protocol's project publishes for
-//! the revision spoken there, and a test in which a message does not fit fails with that message.
+//! the revision spoken there, and a test in which a message does not fit fails with that message. In the
+//! interop and the conformance runs the same is done by way of [`crate::tap`].
 //!
 //! `MCP_SCHEMA_DIR` names the folder of the schemas, `2025-11-25.json` and so on; `.ci/run` sets it to
 //! `tests/schema`. Without it nothing is checked, and the process says so once on stderr.
@@ -24,8 +25,8 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use self::book::{Book, Revision};
-pub use self::conversation::Conversation;
 pub(crate) use self::conversation::is_stateless;
+pub use self::conversation::{Conversation, Verdict};
 
 /// Who sent a message.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

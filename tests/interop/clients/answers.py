@@ -12,7 +12,8 @@ class Person:
         self.types = types
         self.logs = []
         self.updates = []
-        self.task = None
+        self.changes = 0
+        self.tasks = []
 
     async def elicit(self, context, params):
         if getattr(params, "mode", None) == "url":
@@ -32,9 +33,13 @@ class Person:
         self.logs.append(params.data)
 
     async def hear(self, message):
-        """Any notification; of interest is which resource changed."""
-        if getattr(message, "method", None) == "notifications/resources/updated":
+        """Any notification; of interest is which resource changed, and that tools did."""
+        message = getattr(message, "root", message)
+        method = getattr(message, "method", None)
+        if method == "notifications/resources/updated":
             self.update(str(message.params.uri))
+        elif method == "notifications/tools/list_changed":
+            self.changes += 1
 
     def update(self, uri):
         if uri not in self.updates:
@@ -43,9 +48,42 @@ class Person:
     async def heard(self, wanted):
         return {"updates": await self._until(self.updates, wanted)}
 
+    async def listen(self, stream):
+        """Hears what comes on a stream of the modern era, until `stop`; comes back once it is open."""
+        opened = asyncio.get_running_loop().create_future()
+
+        async def hear():
+            async with stream as events:
+                opened.set_result(None)
+                async for event in events:
+                    if hasattr(event, "uri"):
+                        self.update(str(event.uri))
+                    elif "Tool" in type(event).__name__:
+                        self.changes += 1
+
+        task = asyncio.ensure_future(hear())
+        self.tasks.append(task)
+        await asyncio.wait({opened, task}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            await task
+        return {}
+
+    async def grown(self, call, listed, wanted):
+        """Calls what brings a new tool, and waits for word of it. The tools are listed after each such word
+        and at no other time."""
+        known = self.changes
+        await call()
+        for _ in range(400):
+            if self.changes > known:
+                known = self.changes
+                if wanted in await listed():
+                    return {"result": {"grown": wanted}}
+            await asyncio.sleep(0.05)
+        raise RuntimeError(f"no word of a change that brings {wanted}")
+
     def stop(self):
-        if self.task:
-            self.task.cancel()
+        for task in self.tasks:
+            task.cancel()
 
     async def told(self, wanted):
         return {"result": {"logs": await self._until(self.logs, wanted)}}

@@ -3,6 +3,7 @@
 import mcp_types
 from fastmcp import Client
 from fastmcp.client.transports import SSETransport, StdioTransport, StreamableHttpTransport
+from mcp.client.subscriptions import listen
 
 from answers import ROOT, Person, abandon
 from job import dump, main, run_ops
@@ -21,6 +22,18 @@ def reference(ref):
     if ref["type"] == "ref/prompt":
         return mcp_types.PromptReference(**ref)
     return mcp_types.ResourceTemplateReference(**ref)
+
+
+async def subscribe(session, person, uri):
+    """Legacy: subscribes. Modern: listens, until the client closes."""
+    if session.protocol_version < "2026":
+        await session.subscribe_resource(uri)
+        return {}
+    return await person.listen(listen(session, resource_subscriptions=[uri]))
+
+
+async def tool_names(client):
+    return [tool.name for tool in await client.list_tools()]
 
 
 def asker(client, person):
@@ -53,6 +66,19 @@ def asker(client, person):
             return {"result": {key: [dump(item) for item in await listed()]}}
         if method == "tools/call":
             return await call(op)
+        if method == "subscribe":
+            return {"result": await subscribe(client.session, person, params["uri"])}
+        if method == "updates":
+            return {"result": await person.heard(params["wanted"])}
+        if method == "listen":
+            modern = client.session.protocol_version >= "2026"
+            return {"result": await person.listen(listen(client.session, tools_list_changed=True)) if modern else {}}
+        if method == "grow":
+            return await person.grown(
+                lambda: client.call_tool_mcp(params["name"], params["arguments"]),
+                lambda: tool_names(client),
+                params["wanted"],
+            )
         if method == "logs":
             return await person.told(params["wanted"])
         if method == "logging/setLevel":
@@ -81,9 +107,11 @@ async def run(job):
             "sampling_handler": lambda messages, params, context: person.sample(context, params),
             "roots": [ROOT],
             "log_handler": person.log,
+            "message_handler": person.hear,
         }
     async with Client(transport(job), mode=MODES[job["era"]], **handlers) as client:
         results = await run_ops(job["ops"], asker(client, person))
+        person.stop()
         session = client.session
         info = session.server_info
         connect = {

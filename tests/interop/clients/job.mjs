@@ -35,10 +35,11 @@ export const CAPABILITIES = { elicitation: { form: {}, url: {} }, sampling: {}, 
 
 /// Registers the answers with `handle(method, answer)`, and what is to be heard with `hear(method, note)`.
 export function answering(handle, hear) {
-  const heard = { logs: [], updates: [] };
+  const heard = { logs: [], updates: [], changes: 0 };
   for (const [method, answer] of Object.entries(ANSWERS)) handle(method, async (request) => answer(request));
   hear('notifications/message', (note) => heard.logs.push(note.params.data));
   hear('notifications/resources/updated', (note) => heard.updates.push(note.params.uri));
+  hear('notifications/tools/list_changed', () => (heard.changes += 1));
   return heard;
 }
 
@@ -46,6 +47,22 @@ export function answering(handle, hear) {
 async function told(list, key, wanted) {
   for (let tries = 0; tries < 100 && !JSON.stringify(list).includes(wanted); tries += 1) await sleep(50);
   return { result: { [key]: list } };
+}
+
+/// Calls what brings a new tool, and waits for word of it. The list is asked for after each such word and
+/// at no other time.
+async function grow(client, callTool, heard, { wanted, ...params }) {
+  let known = heard.changes;
+  await callTool(params);
+  for (let tries = 0; tries < 400; tries += 1) {
+    if (heard.changes > known) {
+      known = heard.changes;
+      const { result } = await allPages('tools', (page) => client.listTools(page));
+      if (result.tools.some((tool) => tool.name === wanted)) return { result: { grown: wanted } };
+    }
+    await sleep(50);
+  }
+  throw new Error(`no word of a change that brings ${wanted}`);
 }
 
 /// Cancels a call at its first progress.
@@ -72,7 +89,7 @@ async function call(callTool, op) {
   return { result: await callTool(op.params, { onprogress }), progress };
 }
 
-function asker(client, callTool, heard, setLevel, subscribe) {
+function asker(client, callTool, heard, setLevel, subscribe, listen) {
   return async (op) => {
     switch (op.method) {
       case 'tools/list':
@@ -97,6 +114,10 @@ function asker(client, callTool, heard, setLevel, subscribe) {
         return told(heard.logs, 'logs', op.params.wanted);
       case 'subscribe':
         return { result: await subscribe(op.params.uri) };
+      case 'listen':
+        return { result: await listen() };
+      case 'grow':
+        return grow(client, callTool, heard, op.params);
       case 'updates':
         return told(heard.updates, 'updates', op.params.wanted);
       default:
@@ -124,8 +145,8 @@ async function runOps(ops, ask) {
 /// Reads the job, connects with `connect(job)`, asks, prints the report, closes.
 export async function main(connect) {
   const job = JSON.parse(await text(process.stdin));
-  const { client, callTool, protocolVersion, heard, setLevel, subscribe } = await connect(job);
-  const results = await runOps(job.ops, asker(client, callTool, heard, setLevel, subscribe));
+  const { client, callTool, protocolVersion, heard, setLevel, subscribe, listen } = await connect(job);
+  const results = await runOps(job.ops, asker(client, callTool, heard, setLevel, subscribe, listen));
   const report = {
     connect: {
       protocolVersion: protocolVersion(),

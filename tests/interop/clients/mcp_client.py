@@ -1,7 +1,5 @@
 """The current Python SDK (`mcp` 2.x), both eras, over HTTP and stdio."""
 
-import asyncio
-
 import mcp_types
 from mcp import Client, StdioServerParameters
 from mcp_types import PromptReference, ResourceTemplateReference
@@ -22,19 +20,19 @@ async def subscribe(client, person, uri):
     if client.protocol_version < "2026":
         await client.subscribe_resource(uri)
         return {}
-    listening = asyncio.get_running_loop().create_future()
+    return await person.listen(client.listen(resource_subscriptions=[uri]))
 
-    async def listen():
-        async with client.listen(resource_subscriptions=[uri]) as events:
-            listening.set_result(None)
-            async for event in events:
-                person.update(event.uri)
 
-    person.task = asyncio.ensure_future(listen())
-    await asyncio.wait({listening, person.task}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
-    if person.task.done():
-        await person.task
-    return {}
+async def listen(client, person):
+    """Legacy clients are told without asking."""
+    if client.protocol_version < "2026":
+        return {}
+    return await person.listen(client.listen(tools_list_changed=True))
+
+
+async def tool_names(client):
+    listed = await all_pages("tools", lambda c: client.list_tools(cursor=c))
+    return [tool["name"] for tool in listed["tools"]]
 
 
 def asker(client, person):
@@ -75,6 +73,14 @@ def asker(client, person):
             result = await subscribe(client, person, params["uri"])
         elif method == "updates":
             result = await person.heard(params["wanted"])
+        elif method == "listen":
+            result = await listen(client, person)
+        elif method == "grow":
+            return await person.grown(
+                lambda: client.call_tool(params["name"], params["arguments"]),
+                lambda: tool_names(client),
+                params["wanted"],
+            )
         elif method == "logs":
             return await person.told(params["wanted"])
         elif method == "logging/setLevel":

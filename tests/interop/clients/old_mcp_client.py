@@ -10,6 +10,7 @@ import mcp.types as types
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
+from pydantic import AnyUrl
 
 from answers import Person, abandon
 from job import all_pages, dump, main, run_ops
@@ -42,6 +43,11 @@ def reference(ref):
 def first_page(listed):
     """The oldest release lists without a cursor and never sees a second page."""
     return lambda cursor: listed() if cursor is None else listed(cursor)
+
+
+async def tool_names(session):
+    listed = await all_pages("tools", first_page(session.list_tools))
+    return [tool["name"] for tool in listed["tools"]]
 
 
 def asker(session, person):
@@ -78,6 +84,18 @@ def asker(session, person):
             result = dump(await session.read_resource(params["uri"]))
         elif method == "completion/complete":
             result = dump(await session.complete(reference(params["ref"]), params["argument"]))
+        elif method == "subscribe":
+            result = dump(await session.subscribe_resource(AnyUrl(params["uri"])))
+        elif method == "updates":
+            result = await person.heard(params["wanted"])
+        elif method == "listen":
+            result = {}
+        elif method == "grow":
+            return await person.grown(
+                lambda: session.call_tool(params["name"], params["arguments"]),
+                lambda: tool_names(session),
+                params["wanted"],
+            )
         elif method == "logs":
             return await person.told(params["wanted"])
         elif method == "logging/setLevel":
@@ -93,11 +111,14 @@ async def run(job):
     person, callbacks = Person(types), {}
     if job.get("answers"):
         callbacks = {
-            "elicitation_callback": person.elicit,
             "sampling_callback": person.sample,
             "list_roots_callback": person.roots,
             "logging_callback": person.log,
+            "message_handler": person.hear,
         }
+        # Came with 2025-06-18.
+        if hasattr(types, "ElicitResult"):
+            callbacks["elicitation_callback"] = person.elicit
     async with streams(job) as (read, write), ClientSession(read, write, **callbacks) as session:
         hello = await session.initialize()
         results = await run_ops(job["ops"], asker(session, person))

@@ -38,6 +38,11 @@ await main(async (job) => {
       const subscription = await client.listen({ resourceSubscriptions: [uri] });
       return { honored: subscription.honoredFilter };
     },
+    listen: async () => {
+      if (!modern()) return {};
+      const subscription = await client.listen({ toolsListChanged: true });
+      return { honored: subscription.honoredFilter };
+    },
     callTool: (params, options) => {
       const _meta = level && { 'io.modelcontextprotocol/logLevel': level };
       return client.callTool(_meta ? { ...params, _meta } : params, options);

@@ -14,6 +14,7 @@ const SCHEMAS = {
   'roots/list': types.ListRootsRequestSchema,
   'notifications/message': types.LoggingMessageNotificationSchema,
   'notifications/resources/updated': types.ResourceUpdatedNotificationSchema,
+  'notifications/tools/list_changed': types.ToolListChangedNotificationSchema,
 };
 
 function transport(job) {
@@ -43,6 +44,8 @@ await main(async (job) => {
     heard,
     setLevel: (level) => client.setLoggingLevel(level),
     subscribe: (uri) => client.subscribeResource({ uri }),
+    // Who is connected is told.
+    listen: async () => ({}),
     callTool: (params, options) => client.callTool(params, undefined, options),
     protocolVersion: () => negotiated,
   };

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, Queue
 
@@ -52,7 +53,7 @@ class Router:
 
     def __init__(self, program, config, version):
         self.version, self.modern = version, version == MODERN
-        command = [program, "--config", str(config), "--log-format", "text"]
+        command = [*program, "--config", str(config), "--log-format", "text"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.answers, self.last = Queue(), 0
         threading.Thread(target=self._read, daemon=True).start()
@@ -148,18 +149,40 @@ def use_everything(router):
         router.ask("prompts/get", {"name": prompt["name"], "arguments": given})
 
 
+def tap(options, kind):
+    """The start of the command line of a tap (`tests/src/tap`)."""
+    router = "server" if kind == "stdio" else "client"
+    return [options.tap, kind, "--folder", options.journals, "--hop", "the suite's client", "--router", router]
+
+
+@contextmanager
+def tapped(options):
+    """Program and URL, both behind taps if there are any."""
+    if not options.tap:
+        yield [options.router], options.url
+        return
+    process = subprocess.Popen([*tap(options, "http"), options.url], stdout=subprocess.PIPE, text=True)
+    try:
+        url = process.stdout.readline().removeprefix("listening on ").strip()
+        yield [*tap(options, "stdio"), "--", options.router], url
+    finally:
+        process.kill()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--router", required=True, help="the mcp-router-stdio to test")
+    parser.add_argument("--tap", help="the tap to put on both sides of it")
+    parser.add_argument("--journals", help="where taps write")
     parser.add_argument("url", help="the scenario's server")
     options = parser.parse_args()
-    backend = {"name": "suite", "namespace": "suite", "url": options.url}
     routing = {"enable_namespace_prefixing": False}
-    with tempfile.TemporaryDirectory() as folder:
+    with tapped(options) as (program, url), tempfile.TemporaryDirectory() as folder:
+        backend = {"name": "suite", "namespace": "suite", "url": url}
         config = Path(folder) / "backends.yaml"
         config.write_text(json.dumps({"backends": [backend], "routing": routing}))
         version = os.environ.get("MCP_CONFORMANCE_PROTOCOL_VERSION", MODERN)
-        router = Router(options.router, config, version)
+        router = Router(program, config, version)
         try:
             router.open()
             use_everything(router)

@@ -8,10 +8,11 @@ import json
 import re
 
 from . import install
-from .backends import Backend, script
+from .backends import Backend, rmcp, script
 from .checks import Check, call, says, same, result
 from .kits import Kit
 from .process import Server, bound
+from .taps import TO_CLIENTS
 
 RESOURCE = "news://today"
 
@@ -19,10 +20,15 @@ RESOURCE = "news://today"
 CANNOT = [
     (r"", r"^old", "ask_url", "the SDK of 2025-06-18 has no URL mode"),
     (r"^mcp-1\.14", r"", "ask_url", "the SDK of 2025-06-18 has no URL mode"),
-    (r"^mcp-1\.14", r"", "cancellation", "a call that is abandoned in that SDK tells the server nothing"),
-    (r"^(fastmcp|mcp-1\.14)", r"", "subscription", "our script for it does not listen to updates"),
+    (r"^mcp-1\.[69]\.", r"", "elicitation", "elicitation came with 2025-06-18"),
+    (r"^mcp-1\.[69]\.", r"", "two rounds", "elicitation came with 2025-06-18"),
+    (r"^mcp-1\.[69]\.", r"", "ask_url", "elicitation came with 2025-06-18"),
+    (r"^mcp-1\.6", r"", "progress", "its calls cannot ask for progress"),
+    (r"^mcp-1\.6", r"", "cancellation", "its calls cannot ask for progress, by which this begins"),
+    (r"^mcp-1\.(9|14)", r"", "cancellation", "a call that is abandoned in that SDK tells the server nothing"),
     (r"", r"^nest", "subscription", "the name of a resource behind two routers is not written here"),
-    (r"", r"^(ask|fast|old)", "subscription", "our Python servers do not offer subscriptions"),
+    (r"", r"^(fast|old)", "subscription", "these servers do not offer subscriptions"),
+    (r"", r"^(fastask|fastaskio|nest)$", "list_changed", "fastmcp tells nobody in the modern era, it serves no streams"),
 ]
 # And what the router does not do between them.
 WITHHELD = [
@@ -61,12 +67,21 @@ def _updated(names):
     return judge
 
 
+def _grown(name):
+    def judge(answer, version):
+        same(result(answer), {"grown": name})
+
+    return judge
+
+
 def _done(answer, version):
     result(answer)
 
 
 def features(names, key):
     """The checks of each feature; `key` keeps clients apart that ask the same server."""
+    new = "grown_" + re.sub(r"\W", "_", key)
+    grow = {"name": names.item("grow"), "arguments": {"name": new}, "wanted": names.item(new)}
     wait = {"method": "tools/call", "params": {"name": names.item("wait"), "arguments": {"key": key}}}
     level = {"method": "logging/setLevel", "params": {"level": "info"}}
     subscribe = {"method": "subscribe", "params": {"uri": names.uri(RESOURCE)}}
@@ -86,6 +101,11 @@ def features(names, key):
             Check("set the level", level, lambda answer, version: None),
             call(names, "tell", {"words": f"I am {key}"}, says("told")),
             Check("what was logged", {"method": "logs", "params": {"wanted": f"I am {key}"}}, _logged(f"I am {key}")),
+        ],
+        "list_changed": [
+            Check("listen", {"method": "listen"}, _done),
+            Check("grow a tool, and hear of it", {"method": "grow", "params": grow}, _grown(names.item(new))),
+            call(names, new, {}, says(f"{new} is new")),
         ],
         "subscription": [
             Check("subscribe", subscribe, _done),
@@ -118,6 +138,17 @@ def _node(file, kind, eras):
     return build
 
 
+def _rmcp(kind):
+    def build(fleet, name):
+        command = [rmcp(fleet), kind, "asking"]
+        if kind == "stdio":
+            return Backend(name, Kit(None), BOTH, command=command)
+        base, endpoint = fleet.serve(name, command)
+        return Backend(name, Kit(None), BOTH, base, endpoint, "http")
+
+    return build
+
+
 BOTH, LEGACY = ("legacy", "modern", "auto"), ("legacy",)
 
 INSIDE = "deep"
@@ -129,12 +160,12 @@ def _nested(inner):
     def build(fleet, name):
         behind = PEERS[inner](fleet, inner)
         config = fleet.work / f"{name}.yaml"
-        entry = {**behind.entry(), "name": INSIDE, "namespace": INSIDE}
+        entry = {**behind.entry(fleet.taps), "name": INSIDE, "namespace": INSIDE}
         config.write_text(json.dumps({"backends": [entry]}))
         command = [str(fleet.binaries / "mcp-router-http"), "--config", str(config), "--port", "0"]
         router = Server(name, [*command, "--host", "127.0.0.1", "--log-format", "json"], log=fleet.work / f"{name}.log")
         fleet.servers.append(router)
-        url = f"http://{router.wait_for(bound)}/mcp"
+        url = fleet.taps.http(f"inside {name}", TO_CLIENTS, f"http://{router.wait_for(bound)}/mcp")
         return Backend(name, Kit(None), BOTH, url, url, "http", inside=INSIDE)
 
     return build
@@ -151,10 +182,12 @@ PEERS = {
     "tsaskio": _node("asking_ts.mjs", "stdio", BOTH),
     "sdkask": _node("asking_sdk.mjs", "http", LEGACY),
     "sdkaskio": _node("asking_sdk.mjs", "stdio", LEGACY),
+    "rmcpask": _rmcp("http"),
+    "rmcpaskio": _rmcp("stdio"),
     "oldask": _python("mcp-1.14.1", "old", "http", LEGACY),
     "oldaskio": _python("mcp-1.14.1", "old", "stdio", LEGACY),
     "nest": _nested("fastask"),
     "nestlegacy": _nested("sdkask"),
 }
 
-CLIENTS = r"^(mcp-2\.3|fastmcp|ts-2\.4|ts-1\.32|mcp-1\.14\.1)/"
+CLIENTS = r"^(mcp-|fastmcp|ts-2\.4|ts-1\.32|rmcp)"

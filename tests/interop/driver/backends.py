@@ -7,6 +7,7 @@ from pathlib import Path
 
 from . import install, kits
 from .process import Server
+from .taps import TO_BACKENDS
 
 URL = re.compile(r"listening on (http://\S+)")
 
@@ -27,18 +28,20 @@ class Backend:
     # A router's own backend: its tools have this name before theirs.
     inside: str = None
 
-    def entry(self):
-        """Its entry in `backends.yaml`; JSON values are YAML too."""
+    def entry(self, taps):
+        """Its entry in `backends.yaml`, behind a tap; JSON values are YAML too."""
+        entry = {"name": self.name, "namespace": self.name}
         if self.url:
-            return {"name": self.name, "url": self.url, "namespace": self.name}
-        entry = {"name": self.name, "namespace": self.name, "command": self.command[0], "args": self.command[1:]}
-        return entry
+            return {**entry, "url": taps.http(self.name, TO_BACKENDS, self.url)}
+        program, *arguments = taps.command(self.name, TO_BACKENDS, self.command)
+        return {**entry, "command": program, "args": arguments}
 
 
 class Fleet:
     """Starts what can be started; what cannot is in `missing`, by name, with the reason."""
 
-    def __init__(self, binaries, work, only=None, peers=None):
+    def __init__(self, binaries, work, taps, only=None, peers=None):
+        self.taps = taps
         self.peers = PEERS if peers is None else peers
         self.backends, self.missing, self.servers = [], {}, []
         self.binaries, self.work, self.only = binaries, work, only
@@ -141,17 +144,22 @@ def _filesystem(fleet, name):
     return Backend(name, kits.filesystem(folder), command=[node, script, str(folder)])
 
 
+def rmcp(fleet):
+    """Our server on rmcp."""
+    server = fleet.binaries / "rmcp_server"
+    if not server.exists():
+        raise install.Missing(f"rmcp: {server.name} is not built")
+    return str(server)
+
+
 def _rmcp(kind):
     both = ("legacy", "modern", "auto")
 
     def build(fleet, name):
-        server = fleet.binaries / "rmcp_server"
-        if not server.exists():
-            raise install.Missing(f"rmcp: {server.name} is not built")
-        kit = kits.common(wraps=False)
+        server, kit = rmcp(fleet), kits.common(wraps=False)
         if kind == "stdio":
-            return Backend(name, kit, both, command=[str(server), "stdio"])
-        url, endpoint = fleet.serve(name, [str(server), "http"])
+            return Backend(name, kit, both, command=[server, "stdio"])
+        url, endpoint = fleet.serve(name, [server, "http"])
         return Backend(name, kit, both, url, endpoint, "http")
 
     return build

@@ -14,23 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import install, process
+from . import install, process, taps
+from .page import EXTENSIONS, VERSIONS, page
 
-VERSIONS = ("2025-11-25", "2026-07-28")
-# Scenarios of extensions, which the suite counts to no revision.
-EXTENSIONS = {
-    "2026-07-28": [
-        "tasks-lifecycle",
-        "tasks-capability-negotiation",
-        "tasks-wire-fields",
-        "tasks-request-state-removal",
-        "tasks-mrtr-input",
-        "tasks-request-headers",
-        "tasks-dispatch-and-envelope",
-        "tasks-required-task-error",
-        "tasks-mrtr-composition",
-    ]
-}
 SUITE_SECONDS = 300
 CLIENT_SECONDS = 60
 HERE = install.HERE / "conformance"
@@ -170,8 +156,8 @@ def listening(line):
 class Targets:
     """Starts what a run needs, and stops it."""
 
-    def __init__(self, options, work, routers):
-        self.options, self.work, self.routers = options, work, routers
+    def __init__(self, options, work, routers, tapped):
+        self.options, self.work, self.routers, self.tapped = options, work, routers, tapped
 
     def open(self, run, started):
         """The URL for the suite. What was started is appended to `started`."""
@@ -181,18 +167,21 @@ class Targets:
         if run.edge is None:
             return self._serve(folder / "direct.log", self._bridge(backend) if run.backend == "stdio" else backend, started)
         if run.backend == "stdio":
-            entry = {"command": backend[0], "args": backend[1:]}
+            program, *arguments = self.tapped.command(run.name, taps.TO_BACKENDS, backend)
+            entry = {"command": program, "args": arguments}
         else:
-            entry = {"url": self._serve(folder / "backend.log", backend, started)}
+            url = self._serve(folder / "backend.log", backend, started)
+            entry = {"url": self.tapped.http(run.name, taps.TO_BACKENDS, url)}
         config = folder / "backends.yaml"
         entry = {"name": "reference", "namespace": "reference", **entry}
         config.write_text(json.dumps({"backends": [entry], "routing": {"enable_namespace_prefixing": False}}))
         if run.edge == "stdio":
             router = [str(self.options.binaries / "mcp-router-stdio"), "--config", str(config)]
+            router = self.tapped.command(run.name, taps.TO_CLIENTS, router)
             return self._serve(folder / "router.log", self._bridge(router), started)
         router, address = self.routers(self.options, config, folder)
         started.append(router)
-        return f"http://{address}/mcp"
+        return self.tapped.http(run.name, taps.TO_CLIENTS, f"http://{address}/mcp")
 
     def _bridge(self, command):
         """The suite speaks HTTP to servers; this lets it speak to a command on stdin and stdout."""
@@ -243,11 +232,13 @@ def tell(report, case, wrong, written):
         report.ok(case)
 
 
-def act(report, suite, options, expected):
+def act(report, suite, options, expected, tapped):
     """The client scenarios, with the router as the client."""
     script = shlex.quote(str(HERE / "client.py"))
     router = shlex.quote(str(options.binaries / "mcp-router-stdio"))
     command = f"{shlex.quote(sys.executable)} {script} --router {router}"
+    if tapped.on:
+        command += f" --tap {shlex.quote(tapped.program)} --journals {shlex.quote(str(tapped.folder))}"
     shown = {}
     for version, scenarios in CLIENT.items():
         for scenario in scenarios:
@@ -259,10 +250,10 @@ def act(report, suite, options, expected):
     return shown
 
 
-def run_all(options, work, report, new_report, routers):
+def run_all(options, work, report, new_report, routers, tapped):
     """Everything; gives the page of results."""
     suite, expected = Suite(work), Expected()
-    targets = Targets(options, work, routers)
+    targets = Targets(options, work, routers, tapped)
     runs = [run for run in RUNS if not options.backend or re.search(options.backend, run.name)]
     table = {}
     with ThreadPoolExecutor(min(options.jobs, 2)) as pool:
@@ -277,111 +268,24 @@ def run_all(options, work, report, new_report, routers):
             report.add(own)
     own = new_report()
     # Alone, for one of these measures how punctual the client is.
-    clients = act(own, suite, options, expected) if not options.backend else {}
+    clients = act(own, suite, options, expected, tapped) if not options.backend else {}
     report.add(own)
     return page(expected, runs, table, clients)
 
 
-def page(expected, runs, table, clients):
-    """The results as a page of the documentation."""
-    lines = [HEADING]
-    for title, intro, edges in GROUPS:
-        chosen = [run for run in runs if run.name.split("/")[0] in edges]
-        lines += [f"## {title}", "", intro, ""]
-        for version in VERSIONS:
-            lines += rows(version, chosen, table)
-        if "router" in edges:
-            lines += [total(table), ""]
-    lines += ["## The router as the client", "", "| revision | scenario | |", "|---|---|---|"]
-    lines += [f"| {version} | `{scenario}` | {cell} |" for (version, scenario), cell in clients.items()]
-    passed = list(clients.values()).count("✓")
-    lines += [f"| | **passed** | **{passed} of {len(clients)}** |", "", "## What cannot pass", ""]
-    lines += reasons(expected.raw["cannot"])
-    lines += ["", "What passes with a warning, which the suite gives where a server does not what it SHOULD:", ""]
-    lines += reasons(expected.raw["warned"])
-    if expected.raw["failing"]:
-        lines += ["", "What could pass and does not yet:", ""]
-        lines += reasons(expected.raw["failing"])
-    lines += ["", "What is left out:", ""]
-    lines += [f"- `{entry['scenario']}`: {entry['why']}" for entry in expected.raw["left_out"]]
-    return "\n".join(lines) + "\n"
-
-
-def total(table):
-    """The sum over a backend in both eras, held to the legacy and held to the modern one."""
-    cells = [
-        cell
-        for name in ("router/both", "router/legacy", "router/modern")
-        for version in VERSIONS
-        for scenario, cell in table.get((name, version), {}).items()
-        if scenario not in EXTENSIONS.get(version, ())
-    ]
-    passed, cannot = cells.count("✓"), cells.count("–")
-    return (
-        f"`router/both`, `router/legacy` and `router/modern` together: **{passed} of {len(cells)}** passed, "
-        f"{cannot} cannot pass."
-    )
-
-
-def rows(version, runs, table):
-    """One table: the scenarios of a revision against some of the runs."""
-    columns = [table.get((run.name, version), {}) for run in runs]
-    yield f"| {version} | " + " | ".join(run.title for run in runs) + " |"
-    yield "|---|" + "---|" * len(runs)
-    for scenario in sorted({s for column in columns for s in column}):
-        yield f"| `{scenario}` | " + " | ".join(column.get(scenario, "") for column in columns) + " |"
-    counts = [[cell for s, cell in c.items() if s not in EXTENSIONS.get(version, ())] for c in columns]
-    yield "| **passed** | " + " | ".join(f"**{c.count('✓')} of {len(c)}**" for c in counts) + " |"
-    yield ""
-
-
-def reasons(entries):
-    """Each reason once, with where it holds."""
-    where = {}
-    for entry in entries:
-        key = (entry["scenario"], entry["version"], entry["why"])
-        where.setdefault(key, []).append(f"`{entry['runs']}`")
-    for (scenario, version, why), names in where.items():
-        yield f"- `{scenario}` of {version} ({', '.join(names)}): {why}"
-
-
-GROUPS = [
-    (
-        "Through mcp-router-http",
-        "The backend alone; then the router before it (`router/…`): the backend in both eras, held to the legacy "
-        "and to the modern one, over HTTP+SSE (legacy), and as a child process of the router (both eras).",
-        ("direct", "router"),
-    ),
-    (
-        "Through mcp-router-stdio",
-        "The suite speaks HTTP to servers, so a bridge (`tests/src/reference/bridge.rs`) stands between it and the "
-        "router. What is about HTTP alone, sessions, headers and statuses, is the bridge's merit and not the "
-        "router's. The first column is the bridge before the backend itself (`bridge/direct`), the others are "
-        "the router (`stdio/…`).",
-        ("bridge", "stdio"),
-    ),
-]
-
-HEADING = """# Conformance
-
-<!-- Written by `tests/interop/run --conformance --write`. -->
-
-Results of the official suite, `@modelcontextprotocol/conformance` 0.2.0-alpha.12. The reference backend
-(`tests/src/reference`) passes every server scenario by itself, in both eras; the router stands before it with
-namespaces off. Held to one era, the backend leaves it to the router to translate for the other. ✓ passes,
-✗ fails, – cannot pass, for the reason below. A scenario in which nothing succeeded does not count.
-"""
-
-
-def main(options, report, new_report, routers):
+def main(options, report, new_report, routers, tell_taps):
     """Runs the suite; with `--write` renews the page, without it says when the page is out of date."""
     work = Path(tempfile.mkdtemp(prefix="mcp-router-conformance-"))
+    tapped = taps.Taps(options.binaries, work)
     try:
-        text = run_all(options, work, report, new_report, routers)
+        text = run_all(options, work, report, new_report, routers, tapped)
+        tell_taps(report, tapped, options, taps.CONFORMANCE)
     except install.Missing as missing:
         report.skip("the conformance suite", missing)
         print("\n".join(report.lines))
         return work
+    finally:
+        tapped.stop()
     place = install.HERE.parent.parent / "docs" / "conformance.md"
     if options.write:
         place.write_text(text)

@@ -13,7 +13,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from . import asking, clients, conformance, install, kits, process
+from . import asking, clients, conformance, install, kits, process, taps
 from .backends import Fleet
 from .checks import Names
 
@@ -151,7 +151,7 @@ def direct(report, options, fleet):
 def write_config(fleet, work):
     lines = ["# Written by the interop suite.", "backends:"]
     for backend in fleet.backends:
-        for n, (key, value) in enumerate(backend.entry().items()):
+        for n, (key, value) in enumerate(backend.entry(fleet.taps).items()):
             lines.append(f"{'  - ' if n == 0 else '    '}{key}: {json.dumps(value)}")
     lines += ["routing:", f"  startup_wait_seconds: {READY_SECONDS // 2}", ""]
     path = work / "backends.yaml"
@@ -184,11 +184,13 @@ def wait_ready(router, url):
         time.sleep(0.1)  # readiness is a state to ask for, not an event to wait for
 
 
-def router_targets(options, address, config):
+def router_targets(options, fleet, address, config):
+    front = fleet.taps.http("clients", taps.TO_CLIENTS, f"http://{address}")
+    stdio = [str(options.binaries / "mcp-router-stdio"), "--config", str(config)]
     return {
-        "http": Target("http", url=f"http://{address}/mcp"),
-        "sse": Target("sse", url=f"http://{address}/sse"),
-        "stdio": Target("stdio", command=[str(options.binaries / "mcp-router-stdio"), "--config", str(config)]),
+        "http": Target("http", url=f"{front}/mcp"),
+        "sse": Target("sse", url=f"{front}/sse"),
+        "stdio": Target("stdio", command=fleet.taps.command("clients", taps.TO_CLIENTS, stdio)),
     }
 
 
@@ -197,7 +199,7 @@ def routed(report, options, fleet, work):
     config = write_config(fleet, work)
     router, address = start_router(options, config, work)
     names = [backend.name for backend in fleet.backends]
-    targets = router_targets(options, address, config)
+    targets = router_targets(options, fleet, address, config)
 
     def work(client, own):
         groups = {f"{client.name} -> router": kits.router(names)(Names())}
@@ -249,7 +251,7 @@ def ask_routed(report, options, fleet, work):
     """Servers that ask, through the router; one session each for all of them."""
     config = write_config(fleet, work)
     router, address = start_router(options, config, work)
-    targets = router_targets(options, address, config)
+    targets = router_targets(options, fleet, address, config)
 
     def work(client, own):
         groups = {}
@@ -316,14 +318,18 @@ def main(arguments):
     if options.conformance:
         return conform(options)
     report, work = Report(), Path(tempfile.mkdtemp(prefix="mcp-router-interop-"))
+    tapped = taps.Taps(options.binaries, work)
     try:
         if not options.asking:
-            with_fleet(report, options, work / "kits", None, direct, routed)
-        with_fleet(report, options, work / "asking", asking.PEERS, ask_direct, ask_routed)
+            with_fleet(report, options, work / "kits", tapped, None, direct, routed)
+        with_fleet(report, options, work / "asking", tapped, asking.PEERS, ask_direct, ask_routed)
+        if not options.direct:
+            tell_taps(report, tapped, options, taps.INTEROP)
     except process.Failed as failed:
         report.failed += 1
         print(f"FAIL the suite starts\n       {failed}", flush=True)
     finally:
+        tapped.stop()
         if options.keep or report.failed:
             print(f"logs and configuration: {work}")
         else:
@@ -331,10 +337,17 @@ def main(arguments):
     return total(report, options)
 
 
-def with_fleet(report, options, work, peers, straight, through):
+def tell_taps(report, tapped, options, wanted):
+    """The end of a run. A run of chosen peers need not have every kind of hop."""
+    own = Report()
+    tapped.tell(own, set() if options.client or options.backend or options.asking else wanted)
+    report.add(own)
+
+
+def with_fleet(report, options, work, tapped, peers, straight, through):
     """Starts the servers, runs the cases, stops the servers."""
     work.mkdir()
-    fleet = Fleet(options.binaries, work, options.backend, peers)
+    fleet = Fleet(options.binaries, work, tapped, options.backend, peers)
     try:
         fleet.start()
         for name, why in fleet.missing.items():
@@ -349,7 +362,7 @@ def with_fleet(report, options, work, peers, straight, through):
 
 def conform(options):
     report = Report()
-    work = conformance.main(options, report, Report, start_router)
+    work = conformance.main(options, report, Report, start_router, tell_taps)
     if options.keep or report.failed:
         print(f"logs and results: {work}")
     else:

@@ -28,6 +28,7 @@ else:
 
     kit = FastMCP("asking-kit")
 
+RESOURCE = "news://today"
 SCHEMA = {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}
 cancelled = {}
 
@@ -171,6 +172,45 @@ async def tell(words: str, ctx: Context):
     """Logs the words."""
     await ctx.info(words)
     return "told"
+
+
+@kit.tool()
+async def grow(name: str, ctx: Context):
+    """Adds a tool while clients are there, and says so."""
+
+    async def grown():
+        return f"{name} is new"
+
+    if LIBRARY == "fastmcp":
+        kit.tool(grown, name=name)
+    else:
+        kit.add_tool(grown, name=name)
+    if modern(ctx) and LIBRARY == "mcp":
+        await ctx.notify_tools_changed()
+    else:
+        await ctx.session.send_tool_list_changed()
+    return "grown"
+
+
+if LIBRARY == "mcp":
+
+    @kit.resource(RESOURCE)
+    def news():
+        return "news"
+
+    @kit.tool()
+    async def touch(ctx: Context):
+        """Says that the news have changed, to whom listens in the modern way."""
+        await ctx.notify_resource_updated(RESOURCE)
+        return "touched"
+
+
+if LIBRARY == "old":
+    from mcp.server.lowlevel import NotificationOptions
+
+    # The kit of that release cannot be told that its tools change.
+    options = kit._mcp_server.create_initialization_options
+    kit._mcp_server.create_initialization_options = lambda: options(NotificationOptions(tools_changed=True))
 
 
 def serve_http():

@@ -47,8 +47,15 @@ function questions(register) {
   });
 }
 
-// Whoever subscribed, in whatever session, hears of a touch.
+// Whoever subscribed, in whatever session, hears of a touch; tools that grow do in all sessions.
 const subscribers = new Set();
+const all = new Set();
+const grown = new Set();
+
+/// On a server that is connected this also says that the tools have changed.
+function grow(server, name) {
+  server.registerTool(name, { inputSchema: {} }, async () => say(`${name} is new`));
+}
 
 function build() {
   const capabilities = { logging: {}, resources: { subscribe: true } };
@@ -64,6 +71,13 @@ function build() {
     for (const one of subscribers) await one.server.sendResourceUpdated({ uri: RESOURCE }).catch(() => {});
     return say('touched');
   });
+  register('grow', { name: z.string() }, async ({ name }) => {
+    grown.add(name);
+    for (const one of all) grow(one, name);
+    return say('grown');
+  });
+  for (const name of grown) grow(server, name);
+  all.add(server);
   server.registerResource('news', RESOURCE, {}, async () => ({ contents: [{ uri: RESOURCE, text: 'news' }] }));
   server.server.setRequestHandler(SubscribeRequestSchema, async () => (subscribers.add(server), {}));
   server.server.setRequestHandler(UnsubscribeRequestSchema, async () => (subscribers.delete(server), {}));

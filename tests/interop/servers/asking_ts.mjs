@@ -58,6 +58,8 @@ function questions(register, server, modern) {
 }
 
 let notify;
+// Each request of the modern era over HTTP has a server of its own; what grew stays.
+const grown = new Set();
 
 function build({ era }) {
   const capabilities = { logging: {}, resources: { subscribe: true } };
@@ -70,9 +72,18 @@ function build({ era }) {
     return say('told');
   });
   register('touch', {}, async () => {
-    await (notify ? notify(RESOURCE) : server.server.sendResourceUpdated({ uri: RESOURCE }));
+    await (notify ? notify.resourceUpdated(RESOURCE) : server.server.sendResourceUpdated({ uri: RESOURCE }));
     return say('touched');
   });
+  const grow = (name) => register(name, {}, async () => say(`${name} is new`));
+  register('grow', { name: z.string() }, async ({ name }) => {
+    grown.add(name);
+    // Over stdio the server itself says so.
+    if (notify) notify.toolsChanged();
+    else grow(name);
+    return say('grown');
+  });
+  for (const name of grown) grow(name);
   server.registerResource('news', RESOURCE, {}, async () => ({ contents: [{ uri: RESOURCE, text: 'news' }] }));
   // Modern subscriptions are the library's own; legacy ones are each server's.
   if (era === 'legacy') {
@@ -88,6 +99,6 @@ if (process.argv[2] === 'stdio') {
 } else {
   // Its legacy HTTP has no sessions, so it cannot ask there: this endpoint is modern alone.
   const handler = createMcpHandler(build, { legacy: 'reject' });
-  notify = (uri) => handler.notify.resourceUpdated(uri);
+  notify = handler.notify;
   serve(toNodeHandler(handler));
 }

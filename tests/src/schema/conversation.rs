@@ -14,7 +14,16 @@ const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 /// What the router offers by itself, and so what it speaks where nothing was agreed on.
 const NEWEST_LEGACY: &str = "2025-11-25";
 
-/// One client's talk with the router: a session, a pipe, or a stateless request.
+/// A message of the router, judged.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Verdict {
+    /// The revision that it was sent in.
+    pub revision: String,
+    /// What is wrong with it.
+    pub wrong: Option<String>,
+}
+
+/// One talk of a peer with the router: a session, a pipe, or a stateless request.
 #[derive(Debug, Default)]
 pub struct Conversation {
     inner: Mutex<Inner>,
@@ -23,7 +32,9 @@ pub struct Conversation {
 #[derive(Debug, Default)]
 struct Inner {
     revision: Option<String>,
-    /// Method and statelessness of requests, by id as JSON text.
+    /// The router itself asked in the stateless way, as it does a server of whom it knows nothing.
+    asks_stateless: bool,
+    /// Method and statelessness of the peer's requests, by id as JSON text.
     asked: HashMap<String, (String, bool)>,
 }
 
@@ -53,15 +64,21 @@ impl Conversation {
     /// A stateless request.
     #[must_use]
     pub fn stateless() -> Arc<Self> {
+        Self::speaking(MODERN)
+    }
+
+    /// One in which this revision is spoken.
+    #[must_use]
+    pub fn speaking(revision: &str) -> Arc<Self> {
         let inner = Inner {
-            revision: Some(MODERN.to_owned()),
+            revision: Some(revision.to_owned()),
             ..Inner::default()
         };
         let inner = Mutex::new(inner);
         Arc::new(Self { inner })
     }
 
-    /// The client sends this; what is no JSON is nobody's question.
+    /// The peer sends this; what is no JSON is nobody's question.
     pub fn sent(&self, body: &[u8]) {
         if !enabled() {
             return;
@@ -74,6 +91,9 @@ impl Conversation {
             if let (Some(method), Some(id)) = (message["method"].as_str(), message.get("id")) {
                 let asked = (method.to_owned(), is_stateless(message));
                 inner.asked.insert(id.to_string(), asked);
+            } else if let Some(agreed) = message["result"]["protocolVersion"].as_str() {
+                // A server's answer to `initialize`: no other answer has this member.
+                inner.revision = Some(agreed.to_owned());
             }
         }
     }
@@ -86,16 +106,57 @@ impl Conversation {
         if !enabled() {
             return;
         }
-        for message in messages(message) {
-            let revision = self.revision(message);
+        for verdict in self.judge(Sender::Server, message) {
+            if let Some(wrong) = verdict.wrong {
+                panic!("the router sent what is {wrong}");
+            }
+        }
+    }
+
+    /// Judges one message, or each of an array, that the router sends here as `sender`.
+    ///
+    /// # Panics
+    /// As [`Conversation::at`].
+    pub fn judge(&self, sender: Sender, message: &Value) -> Vec<Verdict> {
+        let is_array = message.is_array();
+        let one = |message: &Value| {
+            let revision = match sender {
+                Sender::Client => self.towards_server(message),
+                Sender::Server => self.revision(message),
+            };
             let asked = |id: &Value| {
                 let asked = self.lock().asked.get(&id.to_string()).cloned();
                 asked.map(|(method, _)| method)
             };
-            if let Err(wrong) = check(&revision, Sender::Server, message, asked) {
-                panic!("the router sent what is {wrong}");
-            }
+            let array = is_array && revision != "2025-03-26";
+            let wrong = match array {
+                true => Some(format!("not valid in {revision}: an array of messages")),
+                false => check(&revision, sender, message, asked).err(),
+            };
+            Verdict { revision, wrong }
+        };
+        messages(message).iter().map(one).collect()
+    }
+
+    /// The revision that the router, as a client, sends `message` in.
+    fn towards_server(&self, message: &Value) -> String {
+        let mut inner = self.lock();
+        if is_stateless(message) {
+            inner.asks_stateless = true;
+            return MODERN.to_owned();
         }
+        if message["method"] == "initialize" {
+            let offered = message["params"]["protocolVersion"].as_str();
+            return offered.unwrap_or_default().to_owned();
+        }
+        let fallback = match inner.asks_stateless {
+            true => MODERN,
+            false => NEWEST_LEGACY,
+        };
+        inner
+            .revision
+            .clone()
+            .unwrap_or_else(|| fallback.to_owned())
     }
 
     /// The revision that `message` is sent in, noted if that is what it is about.

@@ -4,22 +4,30 @@
 //! stdout: what was negotiated, and a result or an error for each request, in order. The other
 //! clients of the suite speak the same, so the driver judges all of them by one set of expectations.
 
+#![expect(
+    deprecated,
+    reason = "what is deprecated in the newest revision is spoken in the others"
+)]
+
+mod calls;
+mod person;
+
 use std::process::ExitCode;
-use std::time::Duration;
 
 use futures::future::join_all;
 use rmcp::model::{
-    CallToolRequestParams, ClientRequest, ProgressNotificationParam, ProtocolVersion, Request,
-    ServerResult,
+    CallToolRequestParams, LoggingLevel, ProtocolVersion, RequestMetaObject, SetLevelRequestParams,
+    SubscribeRequestParams, SubscriptionFilter,
 };
-use rmcp::service::{NotificationContext, PeerRequestOptions, RunningService, ServiceError};
+use rmcp::service::{RunningService, ServiceError};
 use rmcp::transport::{StreamableHttpClientTransport, TokioChildProcess};
-use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt, RoleClient};
+use rmcp::{ClientLifecycleMode, ClientServiceExt, RoleClient};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
-use tokio::sync::watch;
+
+use self::person::Person;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -31,6 +39,9 @@ struct Job {
     command: Vec<String>,
     era: String,
     ops: Vec<Op>,
+    /// Whether to answer what servers ask.
+    #[serde(default)]
+    answers: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -47,25 +58,11 @@ struct Single {
     params: Value,
     #[serde(default)]
     progress: bool,
+    #[serde(default)]
+    abandon: bool,
 }
 
-/// Keeps every progress notification, so that a late or foreign one is seen too.
-#[derive(Clone, Debug, Default)]
-struct Observer {
-    progress: watch::Sender<Vec<ProgressNotificationParam>>,
-}
-
-impl ClientHandler for Observer {
-    async fn on_progress(
-        &self,
-        params: ProgressNotificationParam,
-        _: NotificationContext<RoleClient>,
-    ) {
-        self.progress.send_modify(|seen| seen.push(params));
-    }
-}
-
-type Session = RunningService<RoleClient, Observer>;
+type Session = RunningService<RoleClient, Person>;
 
 fn lifecycle(era: &str) -> Result<ClientLifecycleMode, Failure> {
     let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
@@ -82,10 +79,13 @@ fn lifecycle(era: &str) -> Result<ClientLifecycleMode, Failure> {
 
 async fn connect(job: &Job) -> Result<Session, Failure> {
     let mode = lifecycle(&job.era)?;
-    let observer = Observer::default();
+    let person = Person {
+        answers: job.answers,
+        ..Person::default()
+    };
     if let Some(url) = &job.url {
         let transport = StreamableHttpClientTransport::from_uri(url.as_str());
-        return Ok(observer.serve_with_lifecycle(transport, mode).await?);
+        return Ok(person.serve_with_lifecycle(transport, mode).await?);
     }
     let (program, arguments) = job
         .command
@@ -94,7 +94,7 @@ async fn connect(job: &Job) -> Result<Session, Failure> {
     let mut command = tokio::process::Command::new(program);
     command.args(arguments);
     let transport = TokioChildProcess::new(command)?;
-    Ok(observer.serve_with_lifecycle(transport, mode).await?)
+    Ok(person.serve_with_lifecycle(transport, mode).await?)
 }
 
 fn params<T: DeserializeOwned>(op: &Single) -> Result<T, Value> {
@@ -114,38 +114,77 @@ fn refused(error: &ServiceError) -> Value {
     }
 }
 
-async fn call_with_progress(session: &Session, op: &Single) -> Result<Value, Value> {
-    let call: CallToolRequestParams = params(op)?;
-    let request = ClientRequest::CallToolRequest(Request::new(call));
-    let handle = session
-        .send_cancellable_request(request, PeerRequestOptions::no_options())
-        .await
-        .map_err(|e| refused(&e))?;
-    let token = handle.progress_token.clone();
-    let answer = handle.await_response().await.map_err(|e| refused(&e))?;
-    let ServerResult::CallToolResult(result) = answer else {
-        return Err(failure(0, "not the result of a tool call"));
+fn modern(session: &Session) -> bool {
+    let version = session
+        .peer_info()
+        .map(|info| info.protocol_version.clone());
+    version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
+}
+
+/// A call, all of its rounds. Modern requests say the level themselves, so all of these do.
+async fn call(session: &Session, op: &Single) -> Result<Value, Value> {
+    let mut call: CallToolRequestParams = params(op)?;
+    if modern(session) && session.service().answers {
+        let mut meta = RequestMetaObject::default();
+        meta.set_log_level(LoggingLevel::Info);
+        call.meta = Some(meta);
+    }
+    let result = session.call_tool(call).await.map_err(|e| refused(&e))?;
+    Ok(json!({ "result": result }))
+}
+
+async fn subscribe(session: &Session, uri: &str) -> Result<Value, Value> {
+    let done = if modern(session) {
+        let filter = SubscriptionFilter::builder().resource_subscriptions([uri]);
+        session
+            .service()
+            .listen(session.peer(), filter.build())
+            .await
+    } else {
+        session.subscribe(SubscribeRequestParams::new(uri)).await
     };
-    let expected = op.params["arguments"]["to"].as_u64().unwrap_or(0);
-    let steps_of = |seen: &[ProgressNotificationParam]| -> Vec<f64> {
-        let mine = seen.iter().filter(|p| p.progress_token == token);
-        mine.map(|p| p.progress).collect()
-    };
-    // The answer overtakes what the handler's tasks still do with earlier notifications.
-    let mut seen = session.service().progress.subscribe();
-    let all = seen.wait_for(|seen| steps_of(seen).len() as u64 >= expected);
-    let mut steps = match tokio::time::timeout(Duration::from_secs(5), all).await {
-        Ok(Ok(seen)) => steps_of(&seen),
-        Ok(Err(_)) | Err(_) => steps_of(&session.service().progress.borrow()),
-    };
-    // Each notification has its own task here: their order says nothing.
-    steps.sort_by(f64::total_cmp);
-    Ok(json!({ "result": result, "progress": steps }))
+    done.map_err(|e| refused(&e))?;
+    Ok(json!({"result": {}}))
+}
+
+/// What the suite asks besides the requests of the protocol, if it is that.
+async fn ask_specially(session: &Session, op: &Single) -> Option<Result<Value, Value>> {
+    let person = session.service();
+    let wanted = op.params["wanted"].as_str().unwrap_or_default();
+    Some(match op.method.as_str() {
+        _ if op.abandon => calls::abandoned(session, op).await,
+        _ if op.progress => calls::with_progress(session, op).await,
+        "tools/call" => call(session, op).await,
+        "logs" => Ok(json!({"result": person.logs(wanted).await})),
+        "updates" => Ok(json!({"result": person.updates(wanted).await})),
+        "subscribe" => {
+            let uri = op.params["uri"].as_str().unwrap_or_default();
+            subscribe(session, uri).await
+        }
+        "logging/setLevel" if modern(session) => Ok(json!({"result": {}})),
+        "listen" if modern(session) => {
+            let filter = SubscriptionFilter::builder().tools_list_changed().build();
+            let listening = person.listen(session.peer(), filter).await;
+            match listening {
+                Ok(()) => Ok(json!({"result": {}})),
+                Err(error) => Err(refused(&error)),
+            }
+        }
+        "listen" => Ok(json!({"result": {}})),
+        "grow" => {
+            let known = person.changes();
+            match call(session, op).await {
+                Ok(_) => calls::grown(session, wanted, known).await,
+                Err(error) => Err(error),
+            }
+        }
+        _ => return None,
+    })
 }
 
 async fn ask(session: &Session, op: &Single) -> Result<Value, Value> {
-    if op.progress {
-        return call_with_progress(session, op).await;
+    if let Some(answer) = ask_specially(session, op).await {
+        return answer;
     }
     let result = match op.method.as_str() {
         "tools/list" => session
@@ -164,7 +203,10 @@ async fn ask(session: &Session, op: &Single) -> Result<Value, Value> {
             .list_all_resource_templates()
             .await
             .map(|v| json!({ "resourceTemplates": v })),
-        "tools/call" => session.call_tool(params(op)?).await.map(|v| json!(v)),
+        "logging/setLevel" => {
+            let level: SetLevelRequestParams = params(op)?;
+            session.set_level(level).await.map(|()| json!({}))
+        }
         "prompts/get" => session.get_prompt(params(op)?).await.map(|v| json!(v)),
         "resources/read" => session.read_resource(params(op)?).await.map(|v| json!(v)),
         "completion/complete" => session.complete(params(op)?).await.map(|v| json!(v)),

@@ -1,14 +1,7 @@
-//! A small MCP server on rmcp, a peer that nobody here wrote, for the interop suite.
-//!
-//! `rmcp_server http` binds a free port of the loopback, prints its URL on stdout and serves both
-//! eras; `rmcp_server stdio` serves its stdin and stdout. It offers the suite's common kit.
+//! The suite's common kit: four tools, a prompt, two resources, a template, completions.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
     ContentBlock, GetPromptRequestParams, GetPromptResponse, GetPromptResult, Implementation,
@@ -17,26 +10,22 @@ use rmcp::model::{
     ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
+use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// The kit: four tools, a prompt, two resources, a template, completions.
+/// The kit.
 #[derive(Clone, Debug)]
-struct Kit;
+pub(crate) struct Kit;
 
 /// Results are written as the JSON they become, which reads better than a dozen builders.
-fn shape<T: DeserializeOwned>(mut value: Value) -> Result<T, ErrorData> {
+pub(crate) fn shape<T: DeserializeOwned>(mut value: Value) -> Result<T, ErrorData> {
     // Required in the modern era; rmcp takes it off again for older clients.
     value["resultType"] = json!("complete");
     serde_json::from_value(value).map_err(|e| ErrorData::internal_error(e.to_string(), None))
 }
 
-fn schema(fields: &[(&str, &str)]) -> Value {
+pub(crate) fn schema(fields: &[(&str, &str)]) -> Value {
     let properties: serde_json::Map<String, Value> = fields
         .iter()
         .map(|(name, kind)| ((*name).to_owned(), json!({ "type": kind })))
@@ -45,29 +34,34 @@ fn schema(fields: &[(&str, &str)]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
-impl Kit {
-    async fn count(
-        to: u64,
-        context: &RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, ErrorData> {
-        if let Some(token) = context.meta.get_progress_token() {
-            for step in 1..=to {
-                let note = ProgressNotificationParam::new(token.clone(), step as f64)
-                    .with_total(to as f64);
-                context
-                    .peer
-                    .notify_progress(note)
-                    .await
-                    .map_err(|e| ErrorData::internal_error(e.to_string(), None))?;
-                // Some clients forget who waits for progress the moment the answer arrives.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-        Ok(text(format!("counted to {to}")))
+/// Counts, reporting progress to who wants it.
+pub(crate) async fn count(
+    to: u64,
+    context: &RequestContext<RoleServer>,
+) -> Result<CallToolResult, ErrorData> {
+    for step in 1..=to {
+        progress(context, step, to).await?;
+        // Some clients forget who waits for progress the moment the answer arrives.
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    Ok(text(format!("counted to {to}")))
 }
 
-fn text(text: impl Into<String>) -> CallToolResult {
+/// Reports one step, if progress is wanted.
+pub(crate) async fn progress(
+    context: &RequestContext<RoleServer>,
+    step: u64,
+    total: u64,
+) -> Result<(), ErrorData> {
+    let Some(token) = context.meta.get_progress_token() else {
+        return Ok(());
+    };
+    let note = ProgressNotificationParam::new(token, step as f64).with_total(total as f64);
+    let sent = context.peer.notify_progress(note).await;
+    sent.map_err(|e| ErrorData::internal_error(e.to_string(), None))
+}
+
+pub(crate) fn text(text: impl Into<String>) -> CallToolResult {
     CallToolResult::success(vec![ContentBlock::text(text)])
 }
 
@@ -113,7 +107,7 @@ impl ServerHandler for Kit {
             "echo" => text(string("message")?),
             "add" => text((integer("a")? + integer("b")?).to_string()),
             "fail" => CallToolResult::error(vec![ContentBlock::text(string("reason")?)]),
-            "count" => Self::count(integer("to")?.unsigned_abs(), &context).await?,
+            "count" => count(integer("to")?.unsigned_abs(), &context).await?,
             _ => return Err(ErrorData::invalid_params("unknown tool", None)),
         };
         Ok(result.into())
@@ -196,47 +190,5 @@ impl ServerHandler for Kit {
             .filter(|name| name.starts_with(started.as_str()))
             .collect();
         shape(json!({ "completion": { "values": values, "hasMore": false } }))
-    }
-}
-
-#[expect(clippy::print_stdout, reason = "the driver reads the URL there")]
-async fn http() -> Result<(), Failure> {
-    let service: StreamableHttpService<Kit, LocalSessionManager> = StreamableHttpService::new(
-        || Ok(Kit),
-        Default::default(),
-        StreamableHttpServerConfig::default(),
-    );
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    println!("listening on http://{}/mcp", listener.local_addr()?);
-    loop {
-        let (stream, _) = listener.accept().await?;
-        let service = TowerToHyperService::new(service.clone());
-        tokio::spawn(async move {
-            // A client that goes away mid-stream is not this server's failure.
-            let _ = auto::Builder::new(TokioExecutor::new())
-                .serve_connection_with_upgrades(TokioIo::new(stream), service)
-                .await;
-        });
-    }
-}
-
-async fn stdio() -> Result<(), Failure> {
-    Kit.serve(rmcp::transport::stdio()).await?.waiting().await?;
-    Ok(())
-}
-
-#[tokio::main]
-async fn main() -> ExitCode {
-    let served = match std::env::args().nth(1).as_deref() {
-        Some("http") => http().await,
-        Some("stdio") => stdio().await,
-        _ => Err("usage: rmcp_server http|stdio".into()),
-    };
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
     }
 }
