@@ -58,23 +58,23 @@ use edge::Edge;
 
 /// Starts the edge of one HTTP backend. Call it inside a runtime.
 pub fn http(params: HttpBackendParams) -> Connected {
+    start(params).0
+}
+
+fn start(params: HttpBackendParams) -> (Connected, Arc<Edge>) {
     let (events, stream) = Events::channel();
     let edge = Arc::new(Edge::new(params, events));
     let probe = probe::prober(&edge);
     let stop = CancellationToken::new();
     let done = tokio::spawn(driver::drive(edge.clone(), stop.clone()));
-    start(params).0
-}
-
-fn start(params: HttpBackendParams) -> (Connected, Arc<Edge>) {
     // Whoever drops the service's last clone ends the driver.
     let alive = Arc::new(stop.clone().drop_guard());
+    let shared = edge.clone();
     let service = tower::service_fn(move |request: McpRequest| {
         let (edge, alive) = (edge.clone(), alive.clone());
         async move {
             let answer = call(&edge, request).await;
             drop(alive);
-    let shared = edge.clone();
             answer.map_err(|e| e.on(&edge.params.name))
         }
     });
@@ -95,14 +95,14 @@ fn start(params: HttpBackendParams) -> (Connected, Arc<Edge>) {
 }
 
 async fn call(edge: &Arc<Edge>, request: McpRequest) -> Result<McpResponse, CallError> {
+    if request.method == Method::Detach {
+        return carried::detach(edge, &request).await; // it wakes nobody in vain
+    }
     let peer = edge.link.peer().await?;
     match request.method {
         Method::Listen => return subscribe::listen(edge, &peer, request).await,
         Method::Attach => return carried::attach(edge, &peer, &request).await,
         Method::Answer => return carried::answer(edge, &peer, &request).await,
-    if request.method == Method::Detach {
-        return carried::detach(edge, &request).await; // it wakes nobody in vain
-    }
         Method::SetLevel => return level::set(edge, &peer, &request).await,
         _ => {}
     }

@@ -111,7 +111,6 @@ impl Session {
         })
     }
 
-    /// What another replica needs to go on in the upstream session; `None` if it has no id.
     /// Ends the session that `carried` names, of which nothing else is here.
     pub(super) async fn end(edge: &Edge, url: &Uri, carried: &str) {
         if let Some(current) = Current::carried(carried, edge) {
@@ -119,6 +118,7 @@ impl Session {
         }
     }
 
+    /// What another replica needs to go on in the upstream session; `None` if it has no id.
     pub(super) fn to_carry(&self) -> Option<String> {
         self.current.load().to_text()
     }
