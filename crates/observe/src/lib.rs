@@ -21,6 +21,7 @@ pub mod field;
 mod format;
 mod json;
 pub mod metrics;
+pub mod recent;
 pub mod span;
 mod subscriber;
 pub mod traces;

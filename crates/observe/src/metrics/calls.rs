@@ -301,5 +301,9 @@ impl Backend {
     }
 }
 
+mod totals;
+
+pub use totals::Totals;
+
 #[cfg(test)]
 mod tests;

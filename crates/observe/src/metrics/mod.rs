@@ -14,7 +14,7 @@ mod lost;
 mod page;
 mod process;
 
-pub use calls::{MAX_TOOLS, Meters, OTHER};
+pub use calls::{MAX_TOOLS, Meters, OTHER, Totals};
 pub use family::{Family, Kind};
 pub use lost::Lost;
 pub use page::{CONTENT_TYPE, Page, Source, Sources};

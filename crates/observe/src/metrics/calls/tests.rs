@@ -36,6 +36,28 @@ fn has(page: &str, line: &str) {
 }
 
 #[test]
+fn the_totals_of_a_backend_tell_what_it_did_not_answer() {
+    let meters = Meters::default();
+    let (query, other) = (meters.tool("db", "db.query"), meters.other("db"));
+    for (mark, outcome) in [
+        (&query, Ending::Ok),
+        (&query, Ending::ToolError),
+        (&query, Ending::Timeout),
+        (&other, Ending::Overloaded),
+        (&other, Ending::Cancelled),
+    ] {
+        meters.ended(&end(Some(visit("db", mark)), outcome));
+    }
+    let expected = Totals {
+        backend: "db".into(),
+        calls: 5,
+        failed: 2,
+        micros: 200_000,
+    };
+    assert_eq!(meters.totals(), [expected]);
+}
+
+#[test]
 fn a_call_is_counted_where_it_ended_with_its_time() {
     let meters = Meters::default();
     let query = meters.tool("db", "db.query");

@@ -1,0 +1,208 @@
+//! The calls that ended last, for whoever looks at the dashboard.
+//!
+//! An operator who comes because something is wrong wants to see the calls of the last minute, not
+//! those from now on. So each call leaves a note, whether anybody looks or not, and a note must
+//! cost next to nothing: it is written over the oldest one, into memory that is already there.
+//!
+//! A note never waits. A slot that somebody reads at this very moment keeps what it has, and the
+//! call is counted as missed.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, TryLockError};
+use std::time::{Duration, SystemTime};
+
+use crate::call::{CallEnd, CallSink, Ending};
+
+/// How many calls are kept.
+pub const RECENT: usize = 256;
+/// Bytes kept of each name.
+const LONGEST: usize = 128;
+
+/// The calls that ended last.
+#[derive(Debug)]
+pub struct RecentCalls {
+    slots: Box<[Mutex<Slot>]>,
+    /// How many calls were noted or missed.
+    next: AtomicU64,
+    missed: AtomicU64,
+}
+
+/// One of the calls that ended last.
+#[derive(Clone, Debug)]
+pub struct RecentCall {
+    /// When it ended.
+    pub at: SystemTime,
+    /// The client's own name.
+    pub client: String,
+    /// The method.
+    pub method: String,
+    /// The exposed name of the tool or prompt.
+    pub tool: String,
+    /// The backend that it went to last.
+    pub backend: String,
+    /// How it ended.
+    pub outcome: Ending,
+    /// How long it took.
+    pub duration: Duration,
+    /// How many times it was given to a backend.
+    pub attempts: u32,
+}
+
+/// A note and its number, from 1; 0 before the first.
+#[derive(Debug)]
+struct Slot {
+    number: u64,
+    call: RecentCall,
+}
+
+impl RecentCalls {
+    /// Nothing noted yet.
+    pub fn new() -> Self {
+        Self {
+            slots: (0..RECENT).map(|_| Mutex::new(Slot::new())).collect(),
+            next: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+        }
+    }
+
+    fn note(&self, call: &CallEnd<'_>) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        // The remainder is below `RECENT`.
+        let Some(slot) = self.slots.get((number % RECENT as u64) as usize) else {
+            return;
+        };
+        match slot.try_lock() {
+            Ok(mut slot) => slot.write(number + 1, call),
+            Err(TryLockError::Poisoned(slot)) => slot.into_inner().write(number + 1, call),
+            Err(TryLockError::WouldBlock) => {
+                self.missed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// How many calls have ended, and how many of them could not be noted.
+    pub fn counts(&self) -> (u64, u64) {
+        let all = self.next.load(Ordering::Relaxed);
+        (all, self.missed.load(Ordering::Relaxed))
+    }
+
+    /// What is noted, the newest first.
+    pub fn newest(&self) -> Vec<RecentCall> {
+        let mut noted: Vec<_> = self.slots.iter().filter_map(read).collect();
+        noted.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
+        noted.into_iter().map(|(_, call)| call).collect()
+    }
+}
+
+/// Never waits, and allocates only while a slot has not yet seen names as long.
+impl CallSink for RecentCalls {
+    fn ended(&self, end: &CallEnd<'_>) {
+        self.note(end);
+    }
+}
+
+impl Default for RecentCalls {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn read(slot: &Mutex<Slot>) -> Option<(u64, RecentCall)> {
+    let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    (slot.number > 0).then(|| (slot.number, slot.call.clone()))
+}
+
+impl Slot {
+    fn new() -> Self {
+        Self {
+            number: 0,
+            call: RecentCall {
+                at: SystemTime::UNIX_EPOCH,
+                client: String::new(),
+                method: String::new(),
+                tool: String::new(),
+                backend: String::new(),
+                outcome: Ending::Ok,
+                duration: Duration::ZERO,
+                attempts: 0,
+            },
+        }
+    }
+
+    fn write(&mut self, number: u64, call: &CallEnd<'_>) {
+        let into = &mut self.call;
+        self.number = number;
+        into.at = SystemTime::now();
+        set(&mut into.client, call.client.unwrap_or_default());
+        set(&mut into.method, call.method);
+        set(&mut into.tool, call.tool.unwrap_or_default());
+        set(&mut into.backend, call.backend.unwrap_or_default());
+        into.outcome = call.outcome;
+        into.duration = call.duration;
+        into.attempts = call.attempts;
+    }
+}
+
+/// Writes over `into` in place; a longer text is cut.
+fn set(into: &mut String, text: &str) {
+    into.clear();
+    into.push_str(&text[..text.floor_char_boundary(LONGEST)]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(tool: &str) -> CallEnd<'_> {
+        CallEnd {
+            method: "tools/call",
+            client: Some("agent"),
+            tool: Some(tool),
+            backend: None,
+            outcome: Ending::Ok,
+            code: None,
+            error: None,
+            sent: None,
+            attempts: 1,
+            duration: Duration::from_millis(5),
+            last: None,
+            earlier: &[],
+        }
+    }
+
+    #[test]
+    fn the_newest_come_first_and_the_oldest_go() {
+        let recent = RecentCalls::new();
+        assert!(recent.newest().is_empty());
+        for n in 0..RECENT + 10 {
+            recent.note(&call(&format!("t{n}")));
+        }
+        let newest = recent.newest();
+        assert_eq!(newest.len(), RECENT);
+        assert_eq!(newest[0].tool, format!("t{}", RECENT + 9));
+        assert_eq!(newest[RECENT - 1].tool, "t10");
+        assert_eq!(recent.counts(), (RECENT as u64 + 10, 0));
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        let recent = RecentCalls::new();
+        recent.note(&call(&"é".repeat(500)));
+        recent.note(&call(&format!("x{}", "é".repeat(500))));
+        let lengths: Vec<_> = recent.newest().iter().map(|c| c.tool.len()).collect();
+        assert_eq!(lengths, [127, 128]);
+    }
+
+    #[test]
+    fn a_note_does_not_wait_for_a_reader_and_is_counted_as_missed() {
+        let recent = RecentCalls::new();
+        let reading = recent.slots[1].lock().unwrap();
+        for name in ["first", "second", "third"] {
+            recent.note(&call(name));
+        }
+        drop(reading);
+        let names: Vec<_> = recent.newest().into_iter().map(|c| c.tool).collect();
+        assert_eq!(names, ["third", "first"]);
+        assert_eq!(recent.counts(), (3, 1));
+    }
+}
