@@ -46,6 +46,8 @@ pub struct BackendStatus {
     pub circuit_state: &'static str,
     /// The current run of failures: of calls, probes and connects.
     pub error_count: u32,
+    /// Calls that it is working on, all endpoints together.
+    pub in_flight: usize,
     /// Whether the router started it.
     pub is_managed: bool,
     /// Whether the process the router started is there; false for URLs.
@@ -152,6 +154,7 @@ impl BackendStatus {
             healthy: listed && !probed_down && circuit == CircuitState::Closed,
             circuit_state: circuit.as_str(),
             error_count: live.error_count.max(failures.unwrap_or(0)),
+            in_flight: endpoints.iter().map(Endpoint::in_flight).sum(),
             is_managed: cell.meta.managed,
             is_running: cell.meta.managed && live.state == State::Ready,
             state: live.state,
