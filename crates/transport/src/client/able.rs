@@ -8,7 +8,9 @@
 
 use mcp_router_protocol::json::set_members;
 use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, code};
-use mcp_router_service::{ClientProfile, Outcome};
+use mcp_router_service::ClientProfile;
+
+use crate::client::dialect::Answer;
 
 /// The capabilities behind which a backend's questions stand.
 const ASKING: [&str; 3] = ["sampling", "elicitation", "roots"];
@@ -145,19 +147,18 @@ pub(crate) fn required(method: &Method, params: &RawParams) -> Option<RawJson> {
 /// What became of a call whose question its client could not be asked. A backend that does without
 /// the answer has done its work; if the call failed, then for want of the capability, and a client
 /// of the modern era has an error of its own for that.
-pub(crate) fn ended(outcome: Outcome, client: &ClientProfile, lacked: &RawJson) -> Outcome {
-    let failed = match &outcome {
-        Outcome::Error(_) => true,
-        Outcome::Complete(result) => result.get("isError").is_some_and(|e| e.as_str() == "true"),
-        Outcome::InputRequired(_) | Outcome::Accepted => false,
+pub(crate) fn ended(answer: Answer, client: &ClientProfile, lacked: &RawJson) -> Answer {
+    let failed = match &answer {
+        Err(_) => true,
+        Ok(result) => result.get("isError").is_some_and(|e| e.as_str() == "true"),
     };
     if !failed || !client.takes_input_required {
-        return outcome;
+        return answer;
     }
     let data = object(&[("requiredCapabilities", lacked.clone())]);
     let text = "Missing required client capability";
     let error = ErrorObject::with_data(code::MISSING_CLIENT_CAPABILITY, text, Some(&data));
-    Outcome::Error(error)
+    Err(error)
 }
 
 /// What a backend gets whose question reaches nobody.

@@ -14,8 +14,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::params::meta;
-use mcp_router_protocol::{Message, Method, RawParams, RequestId};
-use mcp_router_service::{CallError, Event, McpRequest, Reason, RequestContext, Scope, Sent};
+use mcp_router_protocol::{ItemKind, Message, Method, RawJson, RawParams, RequestId};
+use mcp_router_service::{
+    CallError, ClientProfile, Event, McpRequest, Reason, RequestContext, Scope, Sent,
+};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::client::able;
@@ -30,6 +32,8 @@ use who::{Found, Turns, Who};
 
 /// Events that wait for the consumer of one call.
 const WAITING: usize = 256;
+/// How the names of notifications about tasks begin.
+const TASKS: &str = "notifications/tasks";
 
 /// The calls in flight on one channel.
 #[derive(Debug)]
@@ -54,6 +58,10 @@ struct Slot {
     progress: bool,
     /// Whose call it is, if that client can be asked for anything.
     who: Option<Who>,
+    /// Whose call it is, if everything that concerns it comes here.
+    client: Option<Arc<ClientProfile>>,
+    /// What its client would have been asked, had it declared this.
+    lacked: Option<RawJson>,
     sent: SentMark,
 }
 
@@ -146,10 +154,28 @@ impl Mux {
 
     /// Expects the answer to request `id`, and what belongs to it until then.
     pub(crate) fn open(self: &Arc<Self>, id: u64, request: Option<&McpRequest>) -> Ticket {
+        // Lists are the router's own questions, for which nobody is asked anything.
+        let calls = request.filter(|r| ItemKind::of_list_method(&r.method).is_none());
+        let client = calls.map(|r| r.context.client.clone());
+        self.enter(id, request, client)
+    }
+
+    /// Expects what comes here for a call that has a stream of its own.
+    pub(crate) fn open_beside(self: &Arc<Self>, id: u64, request: &McpRequest) -> Ticket {
+        self.enter(id, Some(request), None)
+    }
+
+    fn enter(
+        self: &Arc<Self>,
+        id: u64,
+        request: Option<&McpRequest>,
+        client: Option<Arc<ClientProfile>>,
+    ) -> Ticket {
         let progress = request.is_some_and(|r| r.context.wants_progress);
         let who = request.and_then(|r| Who::of(&r.context));
         let (answer, answered) = oneshot::channel();
-        let events = progress || who.is_some();
+        let listens = request.is_some_and(|r| r.method == Method::Listen);
+        let events = progress || listens || who.is_some();
         let (sender, receiver) = events.then(|| mpsc::channel(WAITING)).unzip();
         let sent = SentMark::default();
         let slot = Slot {
@@ -157,6 +183,8 @@ impl Mux {
             events: sender,
             progress,
             who,
+            client,
+            lacked: None,
             sent: sent.clone(),
         };
         self.lock().insert(id, slot);
@@ -203,8 +231,15 @@ impl Mux {
             .and_then(RequestId::as_number)
             .and_then(|id| self.lock().remove(&id));
         match slot {
-            // Its caller may have left this very moment.
-            Some(slot) => drop(slot.answer.send(Ok(answer))),
+            Some(slot) => {
+                let lacked = slot.client.as_ref().zip(slot.lacked.as_ref());
+                let answer = match lacked {
+                    Some((client, lacked)) => able::ended(answer, client, lacked),
+                    None => answer,
+                };
+                // Its caller may have left this very moment.
+                let _ = slot.answer.send(Ok(answer));
+            }
             None => self.drop_message(Dropped::BackendAnswerUnknown),
         }
     }
@@ -229,6 +264,7 @@ impl Mux {
                 self.drop_message(Dropped::UpdateUnsubscribed);
             }
             Method::Cancelled => self.asks.take_back(&params),
+            Method::Other(ref name) if name.starts_with(TASKS) => self.of_task(method, params),
             Method::SubscriptionsAcknowledged => self.acks.come(params),
             _ => self.events.notification(method, params, self.scope.clone()),
         }
@@ -257,15 +293,41 @@ impl Mux {
                 }
             }
             Found::Incapable(error) => {
+                self.lacks(&method, &params);
                 self.dropped.fetch_add(1, Ordering::Relaxed);
                 let why = Dropped::ClientIncapable;
                 self.asks.refuse(&id, &method, &error, why);
             }
             Found::Nobody => {
+                self.lacks(&method, &params);
                 self.dropped.fetch_add(1, Ordering::Relaxed);
                 let why = Dropped::BackendRequestUnattributed;
                 self.asks.nobody(&id, &method, why);
             }
+        }
+    }
+
+    /// A question that no client could be asked. Where one call alone is in flight, it is that
+    /// call's, which may fail for it; of several nobody knows.
+    fn lacks(&self, method: &Method, params: &RawParams) {
+        let mut calls = self.lock();
+        let mut able = calls.values_mut().filter(|slot| slot.client.is_some());
+        if let (Some(only), None) = (able.next(), able.next()) {
+            only.lacked = able::required(method, params);
+        }
+    }
+
+    /// A task's state is its own client's business: it goes to the listen stream that asked for it
+    /// and to nobody else.
+    fn of_task(&self, method: Method, params: RawParams) {
+        let id = params.meta_value(meta::SUBSCRIPTION_ID);
+        let id = id.and_then(|id| id.read::<u64>().ok());
+        let events = id.and_then(|id| self.lock().get(&id)?.events.clone());
+        let event = Event::Notification { method, params };
+        match events.map(|events| events.try_send(event)) {
+            Some(Ok(())) => {}
+            Some(Err(_)) => self.drop_message(Dropped::CallQueueFull),
+            None => self.drop_message(Dropped::BackendNotificationUnwanted),
         }
     }
 

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use futures::future::{self, Either, FutureExt};
-use futures::stream::{self, StreamExt};
-use mcp_router_protocol::{Era, Method};
-use mcp_router_service::{
-    CallError, Event, HoldGuard, McpRequest, McpResponse, Reason, ResponseStream, Sent,
-};
+use futures::FutureExt;
+use mcp_router_protocol::{Era, Method, RawParams};
+use mcp_router_service::{CallError, Event, HoldGuard, McpRequest, McpResponse, Reason, Sent};
+use tokio::sync::oneshot;
 
 use super::conn::Peer;
-use crate::client::dialect::Asked;
+use crate::client::dialect::{Asked, Dialect};
+use crate::client::mux::{Arrival, Ticket};
+use crate::client::respond::{Source, respond};
 use crate::client::subscribe::{self, Ask};
 
 /// A stream that lives as long as the subscriptions that its filter names.
@@ -40,21 +40,55 @@ pub(super) async fn listen(
     Ok(answer.hold(in_use))
 }
 
-/// On a pipe, the acknowledgement names its stream and the news come like any other.
+/// The messages of a listen stream on a pipe: those that name it, which are its acknowledgement
+/// and news of tasks. All other news come like any that nobody asked for.
+struct Listening {
+    ticket: Ticket,
+    /// Until it has come.
+    acknowledged: Option<oneshot::Receiver<RawParams>>,
+    dialect: Dialect,
+    asked: Asked,
+}
+
 async fn stream(peer: &Arc<Peer>, request: &McpRequest) -> Result<McpResponse, CallError> {
     let (ticket, acknowledged) = peer.conn.subscribe_acknowledged(&peer.dialect, request)?;
-    let (dialect, asked) = (peer.dialect.clone(), Asked::of(request));
-    let answer = ticket.answer().boxed();
-    let outcome = move |answer| dialect.outcome(&asked, answer);
-    match future::select(acknowledged, answer).await {
-        Either::Left((Ok(params), answer)) => {
-            let method = Method::SubscriptionsAcknowledged;
-            let first = Event::Notification { method, params };
-            let last = stream::once(async move { Ok(Event::Outcome(outcome(answer.await?)?)) });
-            let events = stream::iter([Ok(first)]).chain(last);
-            Ok(McpResponse::Stream(ResponseStream::new(events)))
+    respond(Listening {
+        ticket,
+        acknowledged: Some(acknowledged),
+        dialect: peer.dialect.clone(),
+        asked: Asked::of(request),
+    })
+    .await
+}
+
+impl Listening {
+    fn event(&self, arrival: Arrival) -> Result<Event, CallError> {
+        match arrival {
+            Arrival::Event(event) => Ok(event),
+            Arrival::Answer(answer) => {
+                let outcome = self.dialect.outcome(&self.asked, answer?)?;
+                Ok(Event::Outcome(outcome))
+            }
         }
-        Either::Left((Err(_), answer)) => Ok(McpResponse::Ready(outcome(answer.await?)?)),
-        Either::Right((answer, _)) => Ok(McpResponse::Ready(outcome(answer?)?)),
+    }
+}
+
+impl Source for Listening {
+    async fn next(&mut self) -> Result<Event, CallError> {
+        if let Some(acknowledged) = &mut self.acknowledged {
+            tokio::select! {
+                biased;
+                params = acknowledged => {
+                    self.acknowledged = None;
+                    if let Ok(params) = params {
+                        let method = Method::SubscriptionsAcknowledged;
+                        return Ok(Event::Notification { method, params });
+                    }
+                }
+                arrival = self.ticket.arrival() => return self.event(arrival),
+            }
+        }
+        let arrival = self.ticket.arrival().await;
+        self.event(arrival)
     }
 }

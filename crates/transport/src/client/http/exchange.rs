@@ -90,7 +90,7 @@ impl Exchange {
     ) -> Self {
         let mux = &session.mux;
         self.elsewhere = mux.needs_events(request).then(|| {
-            let mut ticket = mux.open(self.id, Some(request));
+            let mut ticket = mux.open_beside(self.id, request);
             ticket.keep(turn);
             ticket
         });
@@ -147,11 +147,12 @@ impl Exchange {
             // Legacy servers do not answer so: something else may have taken its place.
             self.edge.link.wake();
         }
+        let answer = match &self.lacked {
+            Some(lacked) => able::ended(answer, &self.client, lacked),
+            None => answer,
+        };
         let outcome = dialect.outcome(&self.asked, answer)?;
-        Ok(Some(Event::Outcome(match &self.lacked {
-            Some(lacked) => able::ended(outcome, &self.client, lacked),
-            None => outcome,
-        })))
+        Ok(Some(Event::Outcome(outcome)))
     }
 
     fn notified(&self, method: Method, params: RawParams) -> Option<Event> {

@@ -226,3 +226,64 @@ async fn r37_calls_that_nobody_can_tell_apart_take_turns_once_the_backend_asks()
     drop(ticket);
     assert!(mux.turn(&able).await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn r35_an_unasked_question_is_the_call_s_that_is_alone_and_nobody_s_among_several() {
+    let mut modern = request(false);
+    modern.context.client = Arc::new(ClientProfile {
+        takes_input_required: true,
+        ..ClientProfile::default()
+    });
+    let failed = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"isError":true}}"#;
+    let list = McpRequest::new(Method::ToolsList, RawParams::default());
+    for (others, answer, lacked) in [
+        (0, message(failed), true),
+        (0, result(1), false),
+        (1, message(failed), false),
+    ] {
+        let (mux, _sent) = mux();
+        // What the router asks for itself is no call.
+        let _own = (mux.open(8, None), mux.open(9, Some(&list)));
+        let call = mux.open(1, Some(&modern));
+        let _others: Vec<_> = (0..others)
+            .map(|n| mux.open(2 + n, Some(&modern)))
+            .collect();
+        mux.dispatch(message(ASK));
+        mux.dispatch(answer);
+        let Ok(McpResponse::Ready(outcome)) = response(call).await else {
+            panic!()
+        };
+        let Outcome::Error(error) = outcome else {
+            assert!(!lacked, "{others}");
+            continue;
+        };
+        assert!(lacked, "{others}");
+        assert_eq!(error.code(), -32021);
+        let data = error.data().unwrap();
+        assert_eq!(data.as_str(), r#"{"requiredCapabilities":{"roots":{}}}"#);
+    }
+}
+
+#[tokio::test]
+async fn r23_news_of_a_task_reach_the_stream_that_asked_for_them_and_no_other() {
+    use futures::FutureExt;
+    let (mux, _) = mux();
+    let listen = McpRequest::new(Method::Listen, RawParams::default());
+    let (mut one, mut two) = (mux.open(1, Some(&listen)), mux.open(2, Some(&listen)));
+    for tag in ["2", "7", "\"2\""] {
+        let meta = format!(r#"{{"io.modelcontextprotocol/subscriptionId":{tag}}}"#);
+        let params = format!(r#"{{"taskId":"t","_meta":{meta}}}"#);
+        let method = "notifications/tasks";
+        mux.dispatch(message(&format!(
+            r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#
+        )));
+    }
+    let Event::Notification { method, params } = two.event().await else {
+        panic!()
+    };
+    assert_eq!(method.as_str(), "notifications/tasks");
+    assert_eq!(params.get("taskId").unwrap().as_str(), "\"t\"");
+    assert!(one.event().now_or_never().is_none());
+    assert!(two.event().now_or_never().is_none());
+    assert_eq!(mux.dropped(), 2);
+}
