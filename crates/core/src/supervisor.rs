@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt;
 
 use crate::backend::Cell;
+use crate::dispatch::subscribe;
 use crate::flaps::Flaps;
 use crate::hub::Hub;
 use crate::listing::{Listing, Sources};
@@ -141,6 +142,12 @@ impl Supervisor {
                 let namespace = self.cell.meta.namespace.as_ref();
                 let namespace = namespace.filter(|_| namespaces);
                 self.cell.subscriptions.updated(namespace, &params);
+            }
+            (Method::ResourceUpdated, Scope::Session(session)) => {
+                let namespaces = self.hub.settings.namespaces;
+                let namespace = self.cell.meta.namespace.as_ref();
+                let namespace = namespace.filter(|_| namespaces);
+                subscribe::updated_in_own(&self.cell, namespace, session, &params);
             }
             (Method::LogMessage, Scope::Shared) => self.hub.readers.log(&params),
             // A client's own conversation: nobody else's business.

@@ -11,6 +11,7 @@ mod lists;
 mod live;
 mod mock;
 mod names;
+mod own_sessions;
 mod probes;
 mod routes;
 mod rules;

@@ -6,6 +6,7 @@ use mcp_router_service::{CallError, McpRequest, McpResponse, Reason, Sent};
 use tower::ServiceExt;
 
 use crate::hub::Hub;
+use crate::listing::Sources;
 
 /// Opens what a new session of a client wants open from the start, at all backends that keep
 /// something of every client, at the same time. Who fails now is opened by the first call.
@@ -23,6 +24,27 @@ pub(super) async fn attach(hub: &Hub, request: &McpRequest) -> McpResponse {
         })
     });
     join_all(opening).await;
+    McpResponse::complete(RawJson::from_static("{}"))
+}
+
+/// Has the upstream sessions closed that a session carries, now that it is over, at whichever of a
+/// backend's endpoints they are. Past every layer: nothing is repeated or kept waiting for it.
+pub(super) async fn detach(hub: &Hub, request: &McpRequest) -> McpResponse {
+    if let Some(session) = &request.context.session {
+        let snapshot = hub.snapshot.load_full();
+        let cells = snapshot.cells.iter();
+        let carried = cells.filter(|cell| session.carries(&cell.meta.name));
+        let closing = carried.flat_map(|cell| {
+            let edges = cell.sources.iter().flat_map(Sources::in_order);
+            let backend = &cell.meta.name;
+            edges.map(move |edge| async move {
+                if let Err(error) = edge.oneshot(request.clone()).await {
+                    tracing::info!(%backend, %error, "upstream session not closed");
+                }
+            })
+        });
+        join_all(closing).await;
+    }
     McpResponse::complete(RawJson::from_static("{}"))
 }
 

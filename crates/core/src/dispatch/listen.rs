@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use futures::stream;
 use mcp_router_protocol::{Method, RawJson, RawParams};
-use mcp_router_service::{CallError, Event, McpRequest, McpResponse, Outcome, ResponseStream};
+use mcp_router_service::{
+    CallError, Event, McpRequest, McpResponse, Outcome, ResponseStream, Session,
+};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -69,7 +71,14 @@ pub(super) async fn listen(hub: &Arc<Hub>, request: &McpRequest) -> McpResponse 
         Some(Err(_)) => return invalid_params("resourceSubscriptions must be an array of strings"),
     };
     let mut changes = hub.changes.subscribe();
-    let told = *changes.borrow_and_update();
+    let mut told = *changes.borrow_and_update();
+    // Who listened elsewhere before may have missed any change.
+    let resumes = request.context.session.as_ref();
+    let resumes = resumes.is_some_and(Session::is_revived);
+    let due = resumes.then(|| Instant::now() + COALESCE);
+    if resumes {
+        told = Changes::default();
+    }
     let mailbox = match &request.context.session {
         Some(session) => {
             let mailbox = SessionWatches::of(session).mailbox.clone();
@@ -82,7 +91,7 @@ pub(super) async fn listen(hub: &Arc<Hub>, request: &McpRequest) -> McpResponse 
         told,
         changes,
         wanted: KINDS.map(|(name, _)| wants(name)),
-        due: None,
+        due,
         watches: watches(hub, uris, &mailbox).await,
         mailbox,
         pending: VecDeque::new(),

@@ -12,7 +12,7 @@ mod listen;
 pub(crate) mod manage;
 mod pinned;
 mod read;
-mod subscribe;
+pub(crate) mod subscribe;
 mod tasks;
 mod uris;
 
@@ -42,15 +42,16 @@ pub(crate) async fn dispatch(hub: Arc<Hub>, request: McpRequest) -> Result<McpRe
             Ok(level::set(&hub, &request).await)
         }
         Method::ResourcesSubscribe if let Some(session) = &request.context.session => {
-            Ok(subscribe::subscribe(&hub, session, &request).await)
+            subscribe::subscribe(&hub, session, &request).await
         }
         Method::ResourcesUnsubscribe if let Some(session) = &request.context.session => {
-            Ok(subscribe::unsubscribe(&hub, session, &request))
+            subscribe::unsubscribe(&hub, session, &request).await
         }
         ref about if tasks::is_about_task(about) && request.context.client.takes_input_required => {
             tasks::relay(&hub, request).await
         }
         Method::Attach => Ok(internal::attach(&hub, &request).await),
+        Method::Detach => Ok(internal::detach(&hub, &request).await),
         Method::Answer => internal::answer(&hub, request).await,
         method if method.is_notification() => Ok(McpResponse::Ready(Outcome::Accepted)),
         method => {

@@ -4,14 +4,19 @@
 //! one, in their session. Both are [watches](Watch) at the owner, and news of both come on the
 //! client's listen stream.
 
+mod own;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
 use mcp_router_protocol::{ErrorObject, RawJson, code};
-use mcp_router_service::{McpRequest, McpResponse, Session};
+use mcp_router_service::{CallError, McpRequest, McpResponse, Session};
 use tokio::time::{Instant, timeout_at};
+
+pub(crate) use own::updated as updated_in_own;
+use own::OwnWatch;
 
 use super::{invalid_params, read};
 use crate::backend::Cell;
@@ -28,57 +33,95 @@ const WORD: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct SessionWatches {
     pub(super) mailbox: Arc<Mailbox>,
-    /// By the spelling that the client used.
-    watches: Mutex<HashMap<String, Watch>>,
+    /// Together with all other clients.
+    watches: Watches<Watch>,
+    /// In its own upstream sessions.
+    own: Watches<OwnWatch>,
 }
+
+/// Watches by the spelling that the client used.
+#[derive(Debug)]
+struct Watches<W>(Mutex<HashMap<String, W>>);
 
 impl SessionWatches {
     pub(super) fn of(session: &Session) -> Arc<Self> {
         session.slot(&"subscriptions".into(), Self::default)
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut HashMap<String, Watch>) -> T) -> T {
-        change(&mut self.watches.lock().unwrap_or_else(PoisonError::into_inner))
+    fn len(&self) -> usize {
+        self.watches.with(|all| all.len()) + self.own.with(|all| all.len())
+    }
+}
+
+impl<W> Watches<W> {
+    fn with<T>(&self, change: impl FnOnce(&mut HashMap<String, W>) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<W> Default for Watches<W> {
+    fn default() -> Self {
+        Self(Mutex::default())
     }
 }
 
 /// `resources/subscribe` of a legacy session.
-pub(super) async fn subscribe(hub: &Hub, session: &Session, request: &McpRequest) -> McpResponse {
+///
+/// # Errors
+/// If the session has a conversation of its own with the owner, who cannot be asked.
+pub(super) async fn subscribe(
+    hub: &Hub,
+    session: &Session,
+    request: &McpRequest,
+) -> Result<McpResponse, CallError> {
     let Some(asked) = request.params.uri() else {
-        return invalid_params("params.uri must be a string");
+        return Ok(invalid_params("params.uri must be a string"));
     };
     hub.ready().await;
-    let own = SessionWatches::of(session);
-    let known = own.with(|watches| (watches.contains_key(&asked), watches.len()));
-    match known {
-        (true, _) => return done(),
-        (false, WATCHED..) => return invalid_params("too many subscriptions in this session"),
-        _ => {}
+    let owner = owner(&hub.snapshot.load(), &asked);
+    if let Some((cell, uri)) = owner.filter(|(cell, _)| own::has_own(cell)) {
+        return own::subscribe(&cell, (asked, uri), session, request).await;
     }
-    let begun = begin(&hub.snapshot.load(), &asked, &own.mailbox);
+    let all = SessionWatches::of(session);
+    if all.watches.with(|watches| watches.contains_key(&asked)) {
+        return Ok(done());
+    }
+    if all.len() >= WATCHED {
+        return Ok(too_many());
+    }
+    let begun = begin(&hub.snapshot.load(), &asked, &all.mailbox);
     let honoured = honoured(begun.into_iter().collect()).await;
     let Some((_, watch)) = honoured.into_iter().next() else {
-        return not_watched(&asked);
+        return Ok(not_watched(&asked));
     };
     // A session that ended meanwhile drops what it watches when its last handle goes.
-    own.with(|watches| watches.insert(asked, watch));
-    done()
+    all.watches.with(|watches| watches.insert(asked, watch));
+    Ok(done())
 }
 
 /// `resources/unsubscribe` of a legacy session. Whatever is not watched already is not.
-pub(super) fn unsubscribe(hub: &Hub, session: &Session, request: &McpRequest) -> McpResponse {
+///
+/// # Errors
+/// If the session has a conversation of its own with the owner, who cannot be asked.
+pub(super) async fn unsubscribe(
+    hub: &Hub,
+    session: &Session,
+    request: &McpRequest,
+) -> Result<McpResponse, CallError> {
     let Some(asked) = request.params.uri() else {
-        return invalid_params("params.uri must be a string");
+        return Ok(invalid_params("params.uri must be a string"));
     };
-    let own = SessionWatches::of(session);
-    let gone = own.with(|watches| watches.remove(&asked));
-    if gone.is_none()
-        && let Some((cell, uri)) = owner(&hub.snapshot.load(), &asked)
-    {
-        // In another spelling than it was subscribed to.
-        own.with(|watches| watches.retain(|_, watch| !watch.is_of(&cell, &uri)));
+    let owner = owner(&hub.snapshot.load(), &asked);
+    if let Some((cell, uri)) = owner.as_ref().filter(|(cell, _)| own::has_own(cell)) {
+        return own::unsubscribe(cell, uri, session, request).await;
     }
-    done()
+    let watches = &SessionWatches::of(session).watches;
+    let gone = watches.with(|watches| watches.remove(&asked));
+    if let (None, Some((cell, uri))) = (gone, owner) {
+        // In another spelling than it was subscribed to.
+        watches.with(|watches| watches.retain(|_, watch| !watch.is_of(&cell, &uri)));
+    }
+    Ok(done())
 }
 
 /// Begins to watch a resource for whoever reads `mailbox`; `None` if nobody has it, or its owner
@@ -115,6 +158,10 @@ fn owner(snapshot: &Snapshot, asked: &str) -> Option<(Arc<Cell>, String)> {
     let mut cells = choices.iter().map(|choice| &choice.cell);
     let cell = cells.find(|cell| cell.has_subscriptions())?.clone();
     Some((cell, own))
+}
+
+fn too_many() -> McpResponse {
+    invalid_params("too many subscriptions in this session")
 }
 
 fn done() -> McpResponse {
