@@ -13,6 +13,7 @@
 //! | [`LimitLayer`] | a call that waits for its turn must not use up its attempt's time, nor count as a failure of anybody |
 //! | [`RetryLayer`] | around everything that an attempt must pass anew: the choice of an endpoint, its circuit, its time |
 //! | [`Balance`] | several endpoints only; inside the retry, which waits when all of them have failed |
+//! | [`AttemptLayer`] | one for each endpoint, if calls are traced; outside the breaker, so that what it refuses is shown |
 //! | [`BreakerLayer`] | one for each [`Endpoint`]; outside the timeout, so that a slow endpoint counts as a failing one |
 //! | [`TimeoutLayer`] | one attempt; directly around the edge, which hears at once that the time is over |
 //!
@@ -55,6 +56,7 @@
 
 #![forbid(unsafe_code)]
 
+mod attempt;
 mod balance;
 mod breaker;
 mod drain;
@@ -63,9 +65,11 @@ mod judge;
 mod limit;
 mod metrics;
 mod retry;
+mod spans;
 mod timeout;
 mod trace;
 
+pub use attempt::{Attempt, AttemptLayer};
 pub use balance::{Balance, BalanceParams, Balanced, Closer, Replica};
 pub use breaker::{Breaker, BreakerLayer};
 pub use drain::{Drain, DrainLayer};
@@ -83,6 +87,7 @@ pub use trace::{Trace, TraceLayer};
 
 /// The futures of the layers, for those who must name them.
 pub mod future {
+    pub use crate::attempt::AttemptFuture;
     pub use crate::balance::BalanceFuture;
     pub use crate::breaker::BreakerFuture;
     pub use crate::drain::DrainFuture;

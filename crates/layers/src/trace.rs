@@ -9,6 +9,9 @@
 //!
 //! Calls (tools, prompts, resources, completion) are told at `info`, lists and other requests
 //! at `debug`, each with its own span at `debug`.
+//!
+//! Here, too, begins and ends the span of a call whose trace is recorded: what is told at its end
+//! is what the log line tells. Whether it is recorded is decided before anything is made for it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,6 +19,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures::Stream;
+use mcp_router_observe::traces::Tracer;
 use mcp_router_observe::{CallSink, span};
 use mcp_router_service::{
     CallError, Event, McpRequest, McpResponse, Outcome, ResponseStream, Trail,
@@ -29,10 +33,13 @@ mod line;
 
 use line::{Line, Sinks};
 
+use crate::spans;
+
 /// Logs each call once. At the front of the whole router.
 #[derive(Clone, Debug, Default)]
 pub struct TraceLayer {
     sinks: Sinks,
+    tracer: Option<Tracer>,
 }
 
 /// A service whose calls are logged; see [`TraceLayer`].
@@ -40,6 +47,7 @@ pub struct TraceLayer {
 pub struct Trace<S> {
     inner: S,
     sinks: Sinks,
+    tracer: Option<Tracer>,
 }
 
 pin_project! {
@@ -64,7 +72,18 @@ struct Traced {
 impl TraceLayer {
     /// Logs under this crate's target.
     pub const fn new() -> Self {
-        Self { sinks: None }
+        Self {
+            sinks: None,
+            tracer: None,
+        }
+    }
+
+    /// Records the calls that this tracer chooses. Each is told to those below as
+    /// `context.trace`, for [`AttemptLayer`](crate::AttemptLayer) and for the backend.
+    #[must_use]
+    pub fn tracer(mut self, tracer: Option<Tracer>) -> Self {
+        self.tracer = tracer;
+        self
     }
 
     /// Tells these of every call too, before it is logged. They are told of calls alone: tools,
@@ -84,6 +103,7 @@ impl<S> Layer<S> for TraceLayer {
         Trace {
             inner,
             sinks: self.sinks.clone(),
+            tracer: self.tracer.clone(),
         }
     }
 }
@@ -106,9 +126,12 @@ where
     fn call(&mut self, mut request: McpRequest) -> Self::Future {
         let is_call = line::is_call(&request.method);
         let sinks = self.sinks.as_ref().filter(|_| is_call).cloned();
-        let line = (sinks.is_some() || enabled(is_call)).then(|| {
+        let tracer = self.tracer.as_ref().filter(|_| is_call);
+        let traced = tracer.and_then(|tracer| spans::call(tracer, &request));
+        let line = (sinks.is_some() || traced.is_some() || enabled(is_call)).then(|| {
             request.context.trail = Trail::recording();
-            Line::start(&request, sinks)
+            request.context.trace = traced.as_deref().map(spans::context);
+            Line::start(&request, sinks, traced)
         });
         let span = match &line {
             Some(line) if tracing::enabled!(target: "mcp_router_observe::span", Level::DEBUG) => {

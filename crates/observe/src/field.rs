@@ -14,6 +14,8 @@ pub const TOOL: &str = "tool";
 pub const METHOD: &str = "method";
 /// How a call ended: `ok`, `error`, `input_required`, `cancelled`, or the reason of a failure.
 pub const OUTCOME: &str = "outcome";
+/// The trace of a call that is recorded, as its collector knows it.
+pub const TRACE_ID: &str = "trace_id";
 /// How long a call took, in milliseconds.
 pub const LATENCY_MS: &str = "latency_ms";
 /// How many times a call was given to a backend.

@@ -4,11 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use mcp_router_observe::traces::Span;
 use mcp_router_observe::{CallEnd, CallSink, Ending, call, field, printable};
 use mcp_router_protocol::Method;
 use mcp_router_protocol::result::is_tool_error;
 use mcp_router_service::{CallError, McpRequest, Outcome, Sent, Trail, Visit};
 use tokio::time::Instant;
+
+use crate::spans;
 
 /// Those who are told of every call, beside the log.
 pub(super) type Sinks = Option<Arc<[Arc<dyn CallSink>]>>;
@@ -30,6 +33,8 @@ pub(super) struct Line {
     trail: Trail,
     start: Instant,
     sinks: Sinks,
+    /// Where the call is recorded.
+    traced: Option<Box<Span>>,
     told: bool,
 }
 
@@ -44,7 +49,7 @@ struct End<'a> {
 
 impl Line {
     /// Reads the names for the line. A resource's URI is an argument like others: it stays out.
-    pub(super) fn start(request: &McpRequest, sinks: Sinks) -> Self {
+    pub(super) fn start(request: &McpRequest, sinks: Sinks, traced: Option<Box<Span>>) -> Self {
         let safe = |text: String| match printable(&text) {
             Cow::Borrowed(_) => text,
             Cow::Owned(safe) => safe,
@@ -56,6 +61,7 @@ impl Line {
             trail: request.context.trail.clone(),
             start: Instant::now(),
             sinks,
+            traced,
             told: false,
         }
     }
@@ -101,6 +107,7 @@ impl Line {
     fn tell(&mut self, end: &End<'_>) {
         self.told = true;
         let duration = self.start.elapsed();
+        let mut traced = self.traced.take();
         let notes = self.trail.notes();
         let named = notes.name.as_deref().map(printable);
         let last = notes.last.as_ref().map(visit);
@@ -126,7 +133,11 @@ impl Line {
         for sink in self.sinks.iter().flat_map(|sinks| &**sinks) {
             sink.ended(&end);
         }
-        write(&end, is_call(&self.method));
+        let trace_id = traced.as_deref().map(Span::trace_id);
+        write(&end, trace_id, is_call(&self.method));
+        if let Some(span) = &mut traced {
+            spans::finish(span, &end);
+        }
     }
 }
 
@@ -139,7 +150,7 @@ fn visit(visit: &Visit) -> call::Visit<'_> {
 }
 
 /// Writes the line, if anybody listens.
-fn write(end: &CallEnd<'_>, is_call: bool) {
+fn write(end: &CallEnd<'_>, trace_id: Option<String>, is_call: bool) {
     macro_rules! line {
         ($log:ident) => {{
             let earlier: Vec<_> = end.earlier.iter().map(|visit| visit.backend).collect();
@@ -156,6 +167,7 @@ fn write(end: &CallEnd<'_>, is_call: bool) {
                 moved_from,
                 code = end.code,
                 sent = end.sent,
+                { field::TRACE_ID } = trace_id,
                 error,
                 "call"
             );

@@ -9,7 +9,7 @@ use tower_test::mock;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
-use crate::testing::{Backend, call, into_stream, next, outcome, ready, secs, stream};
+use crate::testing::{Backend, Collected, call, into_stream, next, outcome, ready, secs, stream};
 
 /// What was logged while it was the subscriber of this thread.
 #[derive(Clone, Default)]
@@ -319,4 +319,70 @@ async fn lists_are_told_at_debug() {
     .unwrap();
     log.has(r#""level":"DEBUG""#);
     log.has(r#""method":"tools/list""#);
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let pairs = hex.as_bytes().chunks_exact(2);
+    let text = pairs.map(|pair| std::str::from_utf8(pair).unwrap());
+    text.map(|pair| u8::from_str_radix(pair, 16).unwrap())
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_recorded_joins_its_clients_trace_and_says_how_it_ended() {
+    const THEIRS: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let log = Log::default();
+    let _guard = log.at("info");
+    let collected = Collected::start();
+    let layer = TraceLayer::new().tracer(Some(collected.tracer.clone()));
+    let (service, mut backend) = mock::pair::<McpRequest, McpResponse>();
+    let meta = format!(r#"{{"name":"q","_meta":{{"traceparent":"{THEIRS}"}}}}"#);
+    let mut request = call(secs(30));
+    request.params = RawParams::parse(Some(meta.into())).unwrap();
+    let running = tokio::spawn(layer.layer(service).oneshot(request));
+    let (request, respond) = backend.next_request().await.unwrap();
+    let below = request.context.trace.unwrap();
+    let trail = request.context.trail.clone();
+    trail.visit(&"one".parse().unwrap());
+    trail.visit(&"two".parse().unwrap());
+    let error = CallError::new(Reason::Timeout, Sent::Unknown);
+    respond.send_error(error);
+    running.await.unwrap().unwrap_err();
+    let span = collected.only().await;
+    assert_eq!(span.parent_span_id, bytes(&THEIRS[36..52]));
+    assert_eq!(span.trace_id, bytes(&THEIRS[3..35]));
+    assert_eq!(
+        (&span.span_id[..], &span.trace_id[..]),
+        (&below.span_id[..], &below.trace_id[..])
+    );
+    for (key, value) in [
+        ("error.type", "timeout"),
+        ("mcp_router.backend", "two"),
+        ("mcp_router.moved_from", "one"),
+        ("mcp_router.sent", "unknown"),
+    ] {
+        assert_eq!(span.text(key), Some(value), "{key}");
+    }
+    log.has(r#""trace_id":"4bf92f3577b34da6a3ce929d0e0e4736""#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_not_recorded_passes_unchanged() {
+    let collected = Collected::start();
+    let layer = TraceLayer::new().tracer(Some(collected.tracer.clone()));
+    let theirs = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+    let meta = format!(r#"{{"name":"q","_meta":{{"traceparent":"{theirs}"}}}}"#);
+    let mut unsampled = call(secs(30));
+    unsampled.params = RawParams::parse(Some(meta.into())).unwrap();
+    let mut list = call(secs(30));
+    list.method = mcp_router_protocol::Method::ToolsList;
+    for request in [unsampled, list] {
+        let (service, mut backend) = mock::pair::<McpRequest, McpResponse>();
+        let running = tokio::spawn(layer.layer(service).oneshot(request));
+        let (request, respond) = backend.next_request().await.unwrap();
+        assert_eq!(request.context.trace, None);
+        respond.send_response(ready());
+        running.await.unwrap().unwrap();
+    }
+    assert!(collected.all().await.is_empty());
 }

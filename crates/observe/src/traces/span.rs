@@ -76,6 +76,11 @@ impl Span {
         self.ids
     }
 
+    /// The id of its trace, as collectors and log lines have it.
+    pub fn trace_id(&self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.ids.trace_id))
+    }
+
     /// Says something about it. Foreign text is cut and made printable, as in the log.
     pub fn set(&mut self, key: &'static str, value: &str) {
         let value = Value::StringValue(printable(value).into_owned());
