@@ -22,15 +22,24 @@ impl Config {
     /// As YAML that says the same when it is loaded, apart from secrets. Settings that only the
     /// environment and flags can make come first, as comments.
     pub fn to_yaml(&self) -> String {
+        // Maps, lists, texts and numbers can always be written.
+        let file = serde_yaml::to_string(&self.file()).unwrap_or_default();
+        environment(&self.server) + &file
+    }
+
+    /// The same as JSON, without what only the environment and flags can make.
+    pub fn to_json(&self) -> serde_json::Value {
+        // As above.
+        serde_json::to_value(self.file()).unwrap_or_default()
+    }
+
+    fn file(&self) -> Value {
         let backends: Vec<Value> = self.backends.iter().map(backend).collect();
-        let file = Section::new()
+        Section::new()
             .set("server", server(&self.server))
             .set("routing", routing(&self.routing))
             .set("backends", backends)
-            .done();
-        // Maps, lists, texts and numbers can always be written.
-        let file = serde_yaml::to_string(&file).unwrap_or_default();
-        environment(&self.server) + &file
+            .done()
     }
 }
 

@@ -40,6 +40,7 @@ mod hub;
 mod items;
 mod links;
 mod listing;
+mod inspect;
 mod policy;
 mod probe;
 mod router;

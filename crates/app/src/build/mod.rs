@@ -2,6 +2,8 @@
 //! in front of all.
 
 mod backend;
+mod change;
+mod describe;
 mod edge;
 mod limits;
 mod memory;
@@ -22,6 +24,9 @@ pub(crate) use limits::{http_params, serve_params, stdio_params};
 
 /// Where the backends come from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) use change::{NamedBy, Shape};
+pub(crate) use describe::{LayerText, layers};
+pub(crate) use edge::url_text;
 pub(crate) enum Source {
     /// The configuration.
     File,

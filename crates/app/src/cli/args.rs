@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser};
 use mcp_router_config::{Flags, LogFormat, VARIABLES};
 
-use mcp_router_protocol::Profile;
-
 use super::USAGE;
+use super::command::Command;
+use super::terminal::Colours;
 
 /// Which way clients come in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -67,44 +67,15 @@ struct CommonArgs {
     /// Run with built-in demo backends and no file
     #[arg(long, global = true, conflicts_with = "config")]
     demo: bool,
-}
-
-/// What to do instead of serving.
-#[derive(Clone, Debug, Eq, PartialEq, Subcommand)]
-pub(super) enum Command {
-    /// Validate the configuration and print what it amounts to
-    Check,
-    /// Connect to every backend and print the merged tools
-    Tools {
-        /// Print JSON, with whole definitions
-        #[arg(long)]
-        json: bool,
-        /// Show the names that clients of this host get: claude-desktop, claude-code, cursor,
-        /// vscode, openai, codex, copilot, windsurf, bedrock, or what a host calls itself
-        #[arg(
-            long = "as",
-            value_name = "HOST",
-            default_value = "plain",
-            hide_default_value = true
-        )]
-        profile: Profile,
-    },
-    /// Call one tool and print its result as JSON
-    Call {
-        /// The tool's exposed name, as `tools` prints it for any host
-        name: String,
-        /// The arguments, a JSON object
-        #[arg(value_name = "JSON", default_value = "{}")]
-        arguments: String,
-    },
-    /// Print the JSON Schema of the configuration file
-    Schema,
-    /// Convert the mcpServers file of another host (not implemented yet)
-    #[command(hide = true)]
-    Import {
-        /// The file to convert
-        file: PathBuf,
-    },
+    /// Colours: where a terminal shows them, unless NO_COLOR is set
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true
+    )]
+    color: ColorChoice,
 }
 
 /// The arguments of either binary.
@@ -114,6 +85,7 @@ pub(super) struct Cli {
     pub(super) demo: bool,
     pub(super) flags: Flags,
     pub(super) command: Option<Command>,
+    pub(super) colours: Colours,
 }
 
 /// The arguments end the program before it began: `--help`, or a mistake.
@@ -156,15 +128,37 @@ pub(super) fn parse(edge: Edge, args: impl IntoIterator<Item = OsString>) -> Res
         demo: common.demo,
         flags,
         command,
+        colours: Colours::new(common.color),
     })
+}
+
+/// The whole command line of a binary, for its completions and manual pages.
+pub(super) fn whole(edge: Edge) -> clap::Command {
+    match edge {
+        Edge::Http => described::<HttpArgs>(),
+        Edge::Stdio => described::<StdioArgs>(),
+    }
 }
 
 fn matched<T: CommandFactory + FromArgMatches>(
     args: impl IntoIterator<Item = OsString>,
 ) -> Result<T, Early> {
-    let command = described::<T>();
+    let args: Vec<OsString> = args.into_iter().collect();
+    let command = described::<T>().color(wanted(&args));
     let matches = command.try_get_matches_from(args).map_err(Early)?;
     T::from_arg_matches(&matches).map_err(Early)
+}
+
+/// The colours of help and of complaints about the arguments themselves, which are written before
+/// any argument is read.
+fn wanted(args: &[OsString]) -> ColorChoice {
+    let texts: Vec<_> = args.iter().filter_map(|arg| arg.to_str()).collect();
+    let pairs = texts.windows(2).filter(|pair| pair[0] == "--color");
+    let joined = texts.iter().filter_map(|arg| arg.strip_prefix("--color="));
+    let mut words = pairs.map(|pair| pair[1]).chain(joined);
+    words
+        .find_map(|word| word.parse().ok())
+        .unwrap_or(ColorChoice::Auto)
 }
 
 fn described<T: CommandFactory>() -> clap::Command {
@@ -174,10 +168,7 @@ fn described<T: CommandFactory>() -> clap::Command {
 /// What `--help` prints.
 #[cfg(test)]
 pub(super) fn help(edge: Edge) -> String {
-    let mut command = match edge {
-        Edge::Http => described::<HttpArgs>(),
-        Edge::Stdio => described::<StdioArgs>(),
-    };
+    let mut command = whole(edge);
     command.render_long_help().to_string()
 }
 

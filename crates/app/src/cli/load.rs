@@ -1,6 +1,6 @@
 //! From arguments to a plan, with everything there is to say about the configuration.
 
-use mcp_router_config::{Environment, LoadInput, Loaded, load, without_file};
+use mcp_router_config::{ConfigErrors, Environment, LoadInput, Loaded, load, without_file};
 use mcp_router_observe::{InitError, LogFormat, LogGuard};
 
 use super::args::Cli;
@@ -11,21 +11,24 @@ use crate::report;
 /// Reads the configuration that the arguments name; complains and answers the exit code if it is
 /// wrong.
 pub(super) fn loaded(cli: &Cli) -> Result<Loaded, u8> {
+    quietly(cli).map_err(|errors| {
+        terminal::say(&errors.render(cli.colours.on_stderr()));
+        USAGE
+    })
+}
+
+/// Reads the configuration that the arguments name, without a word.
+pub(super) fn quietly(cli: &Cli) -> Result<Loaded, ConfigErrors> {
     let input = LoadInput {
         path: cli.config.clone(),
         env: Environment::of_process(),
         flags: cli.flags.clone(),
         ..LoadInput::default()
     };
-    let loaded = if cli.demo {
-        without_file(&input)
-    } else {
-        load(&input)
-    };
-    loaded.map_err(|errors| {
-        terminal::say(&errors.render(terminal::colours()));
-        USAGE
-    })
+    match cli.demo {
+        true => without_file(&input),
+        false => load(&input),
+    }
 }
 
 /// What is to be built. A key that asks for what cannot be done yet ends here: ignored, it would

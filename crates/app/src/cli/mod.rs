@@ -3,15 +3,21 @@
 mod args;
 mod call;
 mod check;
+mod command;
+mod explain;
+mod import;
 mod load;
+mod manual;
 mod serve;
+mod table;
 mod terminal;
 mod tools;
 
 use std::process::ExitCode;
 
+use args::Cli;
 pub use args::Edge;
-use args::{Cli, Command};
+use command::Command;
 
 /// Clean stop.
 const OK: u8 = 0;
@@ -37,14 +43,24 @@ pub fn main(edge: Edge) -> ExitCode {
 fn dispatch(edge: Edge, cli: Cli) -> u8 {
     let command = cli.command.clone();
     match command {
-        Some(Command::Schema) => check::schema(),
-        Some(Command::Import { .. }) => {
-            terminal::complain("not implemented yet: import");
-            USAGE
+        Some(Command::Check { connect, output }) if connect => check::connect(&cli, output.json),
+        Some(Command::Check { output, .. }) => check::check(&cli, output.json),
+        Some(Command::Tools { output, profile }) => tools::tools(&cli, output.json, profile),
+        Some(Command::Call {
+            name, arguments, ..
+        }) => call::call(&cli, &name, &arguments),
+        Some(Command::Explain { tool, url, output }) => {
+            let asked = explain::Asked { edge, tool, url };
+            explain::explain(&cli, &asked, output.json)
         }
-        Some(Command::Check) => check::check(&cli),
-        Some(Command::Tools { json, profile }) => tools::tools(&cli, json, profile),
-        Some(Command::Call { name, arguments }) => call::call(&cli, &name, &arguments),
+        Some(Command::Schema { .. }) => terminal::print_json(&mcp_router_config::schema()),
+        Some(Command::Import {
+            file,
+            hide_secrets,
+            output,
+        }) => import::import(&cli, &file, hide_secrets, output.json),
+        Some(Command::Completions { shell }) => manual::completions(edge, shell),
+        Some(Command::Man { out }) => manual::man(edge, out.as_deref()),
         None => serve::serve(edge, &cli),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mcp_router_config::Config;
 use mcp_router_core::Router;
 use tokio::runtime::{Builder, Runtime};
 
@@ -37,11 +38,18 @@ pub(super) fn serve(edge: Edge, cli: &Cli) -> u8 {
 
 /// Builds the router, lets `work` use it, and closes it again, also when interrupted.
 pub(super) fn with_router(cli: &Cli, work: impl AsyncFnOnce(Router) -> u8) -> u8 {
+    with_configured(cli, async |router, _| work(router).await)
+}
+
+/// As [`with_router`], for work that looks at the configuration, too.
+pub(super) fn with_configured(cli: &Cli, work: impl AsyncFnOnce(Router, Config) -> u8) -> u8 {
     let (plan, _log) = match prepared(cli, "warn") {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
+    let config = plan.config.clone();
     blocking(async {
+        let work = async |router| work(router, config).await;
         match run::once(plan.startup_wait(CLI_WAIT), work).await {
             Ok(code) => code,
             Err(error) => finish(Err(error)),
@@ -65,7 +73,8 @@ fn finish(served: Result<(), RunError>) -> u8 {
     }
 }
 
-fn blocking(work: impl Future<Output = u8>) -> u8 {
+/// Waits for asynchronous work in a runtime of its own.
+pub(super) fn blocking(work: impl Future<Output = u8>) -> u8 {
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -3,6 +3,7 @@ use std::ffi::OsString;
 use mcp_router_config::VARIABLES;
 use mcp_router_protocol::Profile;
 
+use super::command::{AlwaysJson, Output};
 use super::*;
 
 fn parse(edge: Edge, args: &[&str]) -> Result<Cli, u8> {
@@ -19,7 +20,11 @@ fn flags_come_before_and_after_subcommands() {
         ],
     );
     let cli = cli.unwrap();
-    assert_eq!(cli.command, Some(Command::Check));
+    let check = Command::Check {
+        connect: false,
+        output: Output::default(),
+    };
+    assert_eq!(cli.command, Some(check));
     assert_eq!(cli.config.unwrap().to_str(), Some("x.yaml"));
     assert_eq!(
         (cli.flags.host.as_deref(), cli.flags.port),
@@ -33,6 +38,7 @@ fn a_call_without_arguments_has_an_empty_object() {
     let expected = Command::Call {
         name: "time.now".to_owned(),
         arguments: "{}".to_owned(),
+        always: AlwaysJson::default(),
     };
     assert_eq!(cli.command, Some(expected));
     assert!(cli.demo);
@@ -80,4 +86,54 @@ fn help_lists_every_variable() {
     }
     assert!(help.contains("--log-format") && help.contains("--demo"));
     assert!(!args::help(Edge::Stdio).contains("--port"));
+}
+
+#[test]
+fn every_command_takes_json_or_prints_a_script() {
+    for args in [
+        &["check", "--json"][..],
+        &["check", "--connect", "--json"],
+        &["tools", "--json"],
+        &["call", "a", "--json"],
+        &["explain", "a", "--json"],
+        &["schema", "--json"],
+        &["import", "f", "--json"],
+        &["completions", "fish"],
+        &["man"],
+    ] {
+        assert!(parse(Edge::Http, args).is_ok(), "{args:?}");
+        assert!(parse(Edge::Stdio, args).is_ok(), "{args:?}");
+    }
+    let commands = args::whole(Edge::Http);
+    let all = commands
+        .get_subcommands()
+        .filter(|c| c.get_name() != "help");
+    assert_eq!(all.count(), 8, "a new command needs a line above");
+}
+
+#[test]
+fn colours_can_be_forced_and_refused() {
+    let colours = |args: &[&str]| parse(Edge::Http, args).unwrap().colours;
+    assert!(colours(&["--color", "always"]).on_stdout());
+    assert!(!colours(&["--color=never"]).on_stderr());
+    assert_eq!(parse(Edge::Http, &["--color", "blue"]).unwrap_err(), USAGE);
+}
+
+#[test]
+fn every_argument_has_a_description() {
+    fn described(command: &clap::Command) {
+        for arg in command.get_arguments() {
+            let hidden = arg.is_hide_set();
+            assert!(
+                hidden || arg.get_help().is_some(),
+                "{} {}",
+                command.get_name(),
+                arg.get_id()
+            );
+        }
+        command.get_subcommands().for_each(described);
+    }
+    for edge in [Edge::Http, Edge::Stdio] {
+        described(&args::whole(edge));
+    }
 }

@@ -1,11 +1,11 @@
 //! `tools`: what agents will see.
 
 use mcp_router_core::{BackendStatus, Router, State, ToolEntry};
-use mcp_router_observe::printable;
 use mcp_router_protocol::{Profile, RawJson};
 use serde::Serialize;
 
 use super::args::Cli;
+use super::table::Table;
 use super::{FAILED, OK, serve, terminal};
 
 /// Connects to every backend, waits until each has answered or failed, and prints the merged
@@ -17,12 +17,10 @@ pub(super) fn tools(cli: &Cli, json: bool, host: Profile) -> u8 {
         router.ready().await;
         router.rouse().await;
         let tools = router.tools_for(host);
-        let text = if json {
-            as_json(&tools)
-        } else {
-            as_table(&tools)
+        let printed = match json {
+            true => terminal::print_json(&rows(&tools)),
+            false => terminal::print(&as_table(&tools).render(cli.colours.on_stdout())),
         };
-        let printed = terminal::print(&text);
         match complain_about(&router.backends()) {
             OK => printed,
             code => code,
@@ -47,63 +45,47 @@ fn complain_about(backends: &[BackendStatus]) -> u8 {
     }
 }
 
-fn as_json(tools: &[ToolEntry]) -> String {
-    #[derive(Serialize)]
-    struct Row<'a> {
-        name: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        exposed: Option<&'a str>,
-        backend: &'a str,
-        definition: &'a RawJson,
-    }
-    let rows: Vec<_> = tools
-        .iter()
-        .map(|tool| Row {
-            name: &tool.name,
-            exposed: (tool.name != tool.exposed).then_some(&tool.exposed),
-            backend: &tool.backend,
-            definition: &tool.definition,
-        })
-        .collect();
-    let text = serde_json::to_string_pretty(&rows);
-    // Names are strings and definitions JSON: there is nothing that cannot be written.
-    text.unwrap_or_default() + "\n"
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exposed: Option<&'a str>,
+    backend: &'a str,
+    definition: &'a RawJson,
 }
 
-/// One line a tool, with a column for what was renamed if anything was. Foreign text is cut and
-/// escaped, so that no backend paints our terminal.
-fn as_table(tools: &[ToolEntry]) -> String {
+fn rows(tools: &[ToolEntry]) -> Vec<Row<'_>> {
+    let rows = tools.iter().map(|tool| Row {
+        name: &tool.name,
+        exposed: (tool.name != tool.exposed).then_some(&tool.exposed),
+        backend: &tool.backend,
+        definition: &tool.definition,
+    });
+    rows.collect()
+}
+
+/// One line a tool, with a column for what was renamed if anything was.
+fn as_table(tools: &[ToolEntry]) -> Table {
     let renamed = tools.iter().any(|tool| tool.name != tool.exposed);
-    let row = |[name, exposed, backend, text]: [&str; 4]| {
-        let mut row = vec![printable(name).into_owned()];
-        row.extend(renamed.then(|| printable(exposed).into_owned()));
-        row.extend([backend, text].map(|text| printable(text).into_owned()));
-        row
+    let cells = |[name, exposed, backend, text]: [&str; 4]| {
+        let mut cells = vec![name.to_owned()];
+        cells.extend(renamed.then(|| exposed.to_owned()));
+        cells.extend([backend, text].map(str::to_owned));
+        cells
     };
-    let mut rows = vec![row(["TOOL", "RENAMED FROM", "BACKEND", "DESCRIPTION"])];
-    rows.extend(tools.iter().map(|tool| {
+    let head = cells(["TOOL", "RENAMED FROM", "BACKEND", "DESCRIPTION"]);
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    let mut table = Table::new(&head);
+    for tool in tools {
         let description = tool.definition.get_str("description").unwrap_or_default();
         let first_line = description.lines().next().unwrap_or_default();
         let exposed = match tool.name == tool.exposed {
             true => "",
             false => &tool.exposed,
         };
-        row([&tool.name, exposed, &tool.backend, first_line])
-    }));
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let columns = rows.first().map_or(0, Vec::len);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let lines = rows.iter().map(|row| {
-        let cells = row.iter().zip(&widths);
-        let cells: Vec<_> = cells
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        format!("{}\n", cells.join("  ").trim_end())
-    });
-    lines.collect()
+        table.row(&cells([&tool.name, exposed, &tool.backend, first_line]));
+    }
+    table
 }
 
 #[cfg(test)]
@@ -124,13 +106,14 @@ mod tests {
             tool("c", "{}"),
         ];
         assert_eq!(
-            as_table(&tools),
+            as_table(&tools).render(false),
             "TOOL         BACKEND  DESCRIPTION\n\
              a.long_name  b        One.\n\
              b            b        \\u{1b}[31mred\n\
              c            b\n"
         );
-        assert!(as_json(&tools).contains(r#""name": "a.long_name""#));
+        let json = serde_json::to_string(&rows(&tools)).unwrap();
+        assert!(json.contains(r#""name":"a.long_name""#), "{json}");
     }
 
     #[test]
@@ -143,13 +126,13 @@ mod tests {
         };
         let tools = [tool("a__long", "a.long"), tool("same", "same")];
         assert_eq!(
-            as_table(&tools),
+            as_table(&tools).render(false),
             "TOOL     RENAMED FROM  BACKEND  DESCRIPTION\n\
              a__long  a.long        b\n\
              same                   b\n"
         );
-        let json = as_json(&tools);
-        assert!(json.contains(r#""exposed": "a.long""#), "{json}");
-        assert!(!json.contains(r#""exposed": "same""#), "{json}");
+        let json = serde_json::to_string(&rows(&tools)).unwrap();
+        assert!(json.contains(r#""exposed":"a.long""#), "{json}");
+        assert!(!json.contains(r#""exposed":"same""#), "{json}");
     }
 }
