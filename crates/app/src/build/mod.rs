@@ -2,7 +2,6 @@
 //! in front of all.
 
 mod backend;
-mod change;
 mod describe;
 mod edge;
 mod limits;
@@ -20,13 +19,11 @@ use mcp_router_service::seal::{KeyError, Purpose, Sealer};
 use secrecy::ExposeSecret;
 
 use crate::demo;
+pub(crate) use describe::{LayerText, layers};
 pub(crate) use limits::{http_params, serve_params, stdio_params};
 
 /// Where the backends come from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) use change::{NamedBy, Shape};
-pub(crate) use describe::{LayerText, layers};
-pub(crate) use edge::url_text;
 pub(crate) enum Source {
     /// The configuration.
     File,
