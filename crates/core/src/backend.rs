@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -14,6 +15,7 @@ use mcp_router_service::{
     BackendInfo, CallError, EventStream, McpRequest, McpResponse, McpService, Prober,
 };
 use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::{Layer, Service};
 
 use crate::listing::{Listing, Sources};
@@ -194,18 +196,35 @@ pub(crate) struct Cell {
     pub(crate) endpoints: Vec<Endpoint>,
     /// Told when a probe has changed its mind.
     pub(crate) probed: tokio::sync::Notify,
-    /// Place in the file: decides between equal priorities.
-    pub(crate) position: usize,
+    /// Unlike that of any other, also of one with the same name.
+    pub(crate) id: u64,
+    place: AtomicUsize,
     /// Written by the supervisor alone; read by everybody without waiting.
     pub(crate) live: ArcSwap<Live>,
     /// Which of its resources anybody watches.
-    pub(crate) subscriptions: Subscriptions,
+    pub(crate) subscriptions: Arc<Subscriptions>,
     /// Asks the supervisor to list again.
     pub(crate) relist: tokio::sync::Notify,
     /// Counts listings that ended, well or not.
     pub(crate) listed: watch::Sender<u64>,
     /// When it was last asked.
     relisted: std::sync::Mutex<Option<Instant>>,
+    /// Told of every change of `live`.
+    news: watch::Sender<()>,
+    /// Stops what the router does about it of its own accord: listing, probing, watching.
+    pub(crate) stop: CancellationToken,
+    /// Tells that nobody holds this any more, so nobody can call.
+    _gone: DropGuard,
+}
+
+/// What the router gives a backend when it takes it.
+pub(crate) struct Ties {
+    /// Who watches its resources; those of the one before it, if it replaces one.
+    pub(crate) subscriptions: Arc<Subscriptions>,
+    /// Ends with the router.
+    pub(crate) stop: CancellationToken,
+    /// Cancelled when nobody can call it any more.
+    pub(crate) gone: DropGuard,
 }
 
 /// How a backend fares.
@@ -225,8 +244,16 @@ pub(crate) struct Live {
     pub(crate) settled: bool,
 }
 
+impl Live {
+    /// Whether it is what it is going to be: listed, asleep or switched off.
+    pub(crate) fn is_there(&self) -> bool {
+        matches!(self.state, State::Ready | State::Asleep | State::Disabled)
+    }
+}
+
 impl Cell {
-    pub(crate) fn new(backend: &Backend, position: usize) -> Self {
+    pub(crate) fn new(backend: &Backend, ties: Ties) -> Self {
+        static CELLS: AtomicU64 = AtomicU64::new(0);
         let enabled = backend.service.is_some();
         let live = Live {
             state: if enabled {
@@ -250,12 +277,34 @@ impl Cell {
                 .map(|service| Sources::new(service, backend.sources.clone())),
             endpoints: backend.endpoints.clone(),
             probed: tokio::sync::Notify::new(),
-            position,
+            id: CELLS.fetch_add(1, Ordering::Relaxed),
+            place: AtomicUsize::new(0),
             live: ArcSwap::from_pointee(live),
-            subscriptions: Subscriptions::default(),
+            subscriptions: ties.subscriptions,
             relist: tokio::sync::Notify::new(),
             listed: watch::Sender::new(0),
             relisted: std::sync::Mutex::new(None),
+            news: watch::Sender::new(()),
+            stop: ties.stop,
+            _gone: ties.gone,
+        }
+    }
+
+    /// Place in the file: decides between equal priorities.
+    pub(crate) fn position(&self) -> usize {
+        self.place.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_position(&self, place: usize) {
+        self.place.store(place, Ordering::Relaxed);
+    }
+
+    /// Resolves once `is` holds of what is known of it.
+    pub(crate) async fn until(&self, is: impl Fn(&Live) -> bool) {
+        let mut news = self.news.subscribe();
+        while !is(&self.live.load()) {
+            // The sender lives in the cell.
+            let _ = news.changed().await;
         }
     }
 
@@ -328,6 +377,7 @@ impl Cell {
         let mut live = Live::clone(&self.live.load());
         change(&mut live);
         self.live.store(Arc::new(live));
+        self.news.send_replace(());
     }
 }
 

@@ -4,19 +4,19 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_router_observe::metrics::Meters;
 use mcp_router_protocol::{BackendName, InvalidName, name};
 use mcp_router_routing::{CustomStrategy, Strategy};
 use mcp_router_service::seal::{KeyError, Purpose, Sealer};
 
-use crate::backend::{Backend, Cell};
+use crate::backend::{Backend, Cell, Meta};
 use crate::bridge::{Bridge, Parking};
+use crate::fleet::{Entry, Fleet, Transition};
 use crate::hub::{Hub, Settings};
-use crate::listing::{Bounds, Sources};
-use crate::probe::Probing;
+use crate::listing::Bounds;
+use crate::manager::Manager;
 use crate::router::Router;
 use crate::strategy::Custom;
-use crate::subscriptions::Keeper;
-use crate::supervisor::Supervisor;
 
 /// Why a router could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,9 @@ pub enum BuildError {
     /// Two backends of one name.
     #[error("two backends are named `{0}`")]
     DuplicateBackend(BackendName),
+    /// A backend was to be kept that is not there.
+    #[error("backend `{0}` is to be kept, but is not there")]
+    NotRunning(BackendName),
     /// A route falls back to nobody.
     #[error("backend `{backend}` falls back to `{fallback_to}`, which is no backend")]
     UnknownFallback {
@@ -50,11 +53,12 @@ pub enum BuildError {
 #[derive(Debug)]
 pub struct RouterBuilder {
     settings: Settings,
-    backends: Vec<Backend>,
+    entries: Vec<Entry>,
     cursors: Option<Sealer>,
     states: Option<Sealer>,
     tasks: Option<Sealer>,
     parking: Parking,
+    meters: Meters,
 }
 
 impl Default for RouterBuilder {
@@ -71,14 +75,16 @@ impl Default for RouterBuilder {
             bounds: Bounds::default(),
             default: Strategy::default(),
             strategy: None,
+            manager: None,
         };
         Self {
             settings,
-            backends: Vec::new(),
+            entries: Vec::new(),
             cursors: None,
             states: None,
             tasks: None,
             parking: Parking::default(),
+            meters: Meters::default(),
         }
     }
 }
@@ -192,10 +198,36 @@ impl RouterBuilder {
         self
     }
 
+    /// Where calls are counted, if anybody counts them: its [`CallSink`] must be told of their ends,
+    /// by a [`TraceLayer`](mcp_router_layers::TraceLayer) around the router.
+    ///
+    /// [`CallSink`]: mcp_router_observe::CallSink
+    #[must_use]
+    pub fn meters(mut self, meters: Meters) -> Self {
+        self.meters = meters;
+        self
+    }
+
     /// Adds a backend. The order counts between equal priorities.
     #[must_use]
     pub fn backend(mut self, backend: Backend) -> Self {
-        self.backends.push(backend);
+        self.entries.push(Entry::New(Box::new(backend)));
+        self
+    }
+
+    /// Keeps a backend that is there already; for [`Router::update`] alone. The order counts as with
+    /// others.
+    #[must_use]
+    pub fn keep(mut self, name: BackendName) -> Self {
+        self.entries.push(Entry::Keep(name));
+        self
+    }
+
+    /// Who stands behind the router's own tools that change something. Default: nobody, and those
+    /// tools are not listed.
+    #[must_use]
+    pub fn manager(mut self, manager: Arc<dyn Manager>) -> Self {
+        self.settings.manager = Some(manager);
         self
     }
 
@@ -204,71 +236,99 @@ impl RouterBuilder {
     /// # Errors
     /// If two backends have one name, a route or a rule of one is wrong, or no random key can be
     /// made.
-    pub fn build(self) -> Result<Router, BuildError> {
-        let mut names = HashSet::new();
-        for backend in &self.backends {
-            if !names.insert(backend.meta.name.clone()) {
-                return Err(BuildError::DuplicateBackend(backend.meta.name.clone()));
-            }
-        }
-        for backend in &self.backends {
-            check(backend, &names)?;
-        }
+    pub fn build(mut self) -> Result<Router, BuildError> {
+        self.check(&[])?;
         let sealer = |given: Option<Sealer>, purpose| match given {
             Some(sealer) => Ok(sealer),
             None => Sealer::new::<[u8; 32]>(&[], purpose),
         };
-        let cursors = sealer(self.cursors, Purpose::Cursor)?;
-        let states = sealer(self.states, Purpose::State)?;
-        let tasks = sealer(self.tasks, Purpose::Task)?;
+        let cursors = sealer(self.cursors.take(), Purpose::Cursor)?;
+        let states = sealer(self.states.take(), Purpose::State)?;
+        let tasks = sealer(self.tasks.take(), Purpose::Task)?;
         let bridge = Bridge::new(states, self.parking);
-        let mut cells = Vec::new();
-        let mut closings = Vec::new();
-        let mut feeds = Vec::new();
-        let mut probes = Vec::new();
-        for (position, mut backend) in self.backends.into_iter().enumerate() {
-            let cell = Arc::new(Cell::new(&backend, position));
-            closings.extend(backend.closing.take());
-            for (endpoint, prober, params) in std::mem::take(&mut backend.probes) {
-                probes.push(Probing::new(cell.clone(), endpoint, prober, params));
-            }
-            let service = backend.service.take();
-            feeds.extend(service.map(|s| {
-                (
-                    cell.clone(),
-                    Sources::new(s, backend.sources),
-                    backend.events,
-                )
-            }));
-            cells.push(cell);
+        let mut hub = Hub::new(self.settings.clone(), cursors, tasks, bridge);
+        hub.meters = self.meters;
+        let hub = Arc::new(hub);
+        let recruits: Vec<_> = self
+            .entries
+            .into_iter()
+            .filter_map(|entry| match entry {
+                Entry::New(backend) => Some(hub.enlist(*backend, None)),
+                Entry::Keep(_) => None, // refused above
+            })
+            .collect();
+        let cells: Vec<_> = recruits.iter().map(|r| r.cell.clone()).collect();
+        for (place, cell) in cells.iter().enumerate() {
+            cell.set_position(place);
         }
-        let hub = Arc::new(Hub::new(
-            self.settings,
-            cells,
-            cursors,
-            tasks,
-            bridge,
-            closings,
-        ));
-        for (cell, sources, events) in feeds {
-            let keeper = Keeper::new(cell.clone(), sources.clone(), hub.settings.namespaces);
-            let stop = hub.stop.clone();
-            tokio::spawn(async move { stop.run_until_cancelled(keeper.run()).await });
-            tokio::spawn(Supervisor::new(hub.clone(), cell, sources).run(events));
-        }
-        for probing in probes {
-            let stop = hub.stop.clone();
-            tokio::spawn(async move { stop.run_until_cancelled(probing.run()).await });
+        // All of them are there before the first has anything to say.
+        let settings = Arc::new(self.settings);
+        hub.fleet.store(Arc::new(Fleet { settings, cells }));
+        hub.publish(); // settles a router without backends at once
+        for recruit in recruits {
+            let cell = hub.launch(recruit);
+            hub.keep_watch(&cell);
         }
         tokio::spawn(end_of_start(hub.clone()));
         Ok(Router::new(hub))
     }
+
+    /// Whether the backends make sense beside each other, where `running` are there already.
+    fn check(&self, running: &[Arc<Cell>]) -> Result<(), BuildError> {
+        let mut names = HashSet::new();
+        for entry in &self.entries {
+            if !names.insert(entry.name().clone()) {
+                return Err(BuildError::DuplicateBackend(entry.name().clone()));
+            }
+        }
+        for entry in &self.entries {
+            match entry {
+                Entry::New(backend) => check(&backend.meta, &names)?,
+                Entry::Keep(name) => {
+                    let cell = running.iter().find(|cell| cell.meta.name == *name);
+                    let cell = cell.ok_or_else(|| BuildError::NotRunning(name.clone()))?;
+                    check(&cell.meta, &names)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Router {
+    /// Changes the running router to the settings and backends of `next`. Those that `next`
+    /// [keeps](RouterBuilder::keep) go on as they are. Others of a known name are started beside the
+    /// one of that name and take its place when they are listed, or 30 s later; those that `next`
+    /// does not have are closed when no call can reach them any more. Calls keep what they began
+    /// with. What seals tokens, the bounds of calls that wait and, where `next` says nothing, the
+    /// [manager](RouterBuilder::manager) stay as they are.
+    ///
+    /// Resolves when the change is made. Dropped before, it goes on by itself.
+    ///
+    /// # Errors
+    /// If `next` makes no sense, also beside what is kept. Nothing has changed then.
+    pub async fn update(&self, next: RouterBuilder, how: Transition) -> Result<(), BuildError> {
+        let fleet = self.hub.fleet.load_full();
+        next.check(&fleet.cells)?;
+        let RouterBuilder {
+            mut settings,
+            entries,
+            ..
+        } = next;
+        if settings.manager.is_none() {
+            settings.manager.clone_from(&fleet.settings.manager);
+        }
+        let updating = self.hub.clone().update(settings, entries, how);
+        // Who asked may go away; half a change would be none of the two.
+        let _ = tokio::spawn(updating).await;
+        Ok(())
+    }
 }
 
 /// Whether what is said about a backend's tools makes sense among those of these `names`.
-fn check(backend: &Backend, names: &HashSet<BackendName>) -> Result<(), BuildError> {
-    let own = &backend.meta.name;
-    let policy = &backend.meta.policy;
+fn check(meta: &Meta, names: &HashSet<BackendName>) -> Result<(), BuildError> {
+    let own = &meta.name;
+    let policy = &meta.policy;
     let named = policy.routes.iter().filter_map(|r| r.fallback_to.as_ref());
     if let Some(unknown) = named.clone().find(|name| !names.contains(*name)) {
         return Err(BuildError::UnknownFallback {
@@ -287,9 +347,8 @@ fn check(backend: &Backend, names: &HashSet<BackendName>) -> Result<(), BuildErr
 
 /// Ends the wait at the start, however many backends have not answered.
 async fn end_of_start(hub: Arc<Hub>) {
-    hub.publish(); // settles a router without backends at once
     // A little early, so that who asks when the wait is over finds the router ready.
-    let wait = hub.settings.startup_wait;
+    let wait = hub.settings().startup_wait;
     let wait = wait - (wait / 20).min(Duration::from_millis(100));
     tokio::select! {
         () = hub.ready() => {}

@@ -1,21 +1,25 @@
 //! What the parts of a running router share: the backends, the snapshot, the news.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use mcp_router_observe::metrics::Meters;
 use mcp_router_routing::Strategy;
 use mcp_router_service::seal::Sealer;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::backend::{Cell, Closing};
+use crate::backend::Cell;
 use crate::bridge::Bridge;
 use crate::catalogue::{Snapshot, merge};
+use crate::fleet::{Fleet, Held, Successors};
 use crate::links::Links;
 use crate::listing::Bounds;
+use crate::manager::Manager;
 use crate::status::BackendStatus;
 use crate::strategy::Custom;
 use crate::subscriptions::Readers;
@@ -37,11 +41,13 @@ pub(crate) struct Settings {
     pub(crate) default: Strategy,
     /// A strategy of the embedder's own, instead of all others.
     pub(crate) strategy: Option<Custom>,
+    /// Who changes the router, where anybody can.
+    pub(crate) manager: Option<Arc<dyn Manager>>,
 }
 
 pub(crate) struct Hub {
-    pub(crate) settings: Settings,
-    pub(crate) cells: Vec<Arc<Cell>>,
+    /// What is merged into the next snapshot. Requests look at the snapshot alone.
+    pub(crate) fleet: ArcSwap<Fleet>,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) cursors: Sealer,
     /// Who gave which link to whom, without namespaces.
@@ -49,6 +55,8 @@ pub(crate) struct Hub {
     /// What seals the ids of tasks.
     pub(crate) tasks: Sealer,
     pub(crate) bridge: Bridge,
+    /// Counts the calls.
+    pub(crate) meters: Meters,
     /// How often each merged list has changed: tools, prompts, resources. Streams of changes
     /// compare; nothing queues.
     pub(crate) changes: watch::Sender<Changes>,
@@ -58,7 +66,12 @@ pub(crate) struct Hub {
     pub(crate) draining: CancellationToken,
     /// Stops the supervisors.
     pub(crate) stop: CancellationToken,
-    closings: Mutex<Vec<Closing>>,
+    /// How to close each backend that was started, by its number.
+    pub(crate) held: Mutex<HashMap<u64, Held>>,
+    /// Backends on their way out.
+    pub(crate) leaving: TaskTracker,
+    /// Held by who changes the set of backends.
+    pub(crate) updating: tokio::sync::Mutex<Successors>,
     dirty: AtomicBool,
     /// Held while merging, never across an await. Keeps the collisions already logged.
     merging: Mutex<HashSet<String>>,
@@ -68,32 +81,38 @@ pub(crate) struct Hub {
 pub(crate) type Changes = [u64; 3];
 
 impl Hub {
-    pub(crate) fn new(
-        settings: Settings,
-        cells: Vec<Arc<Cell>>,
-        cursors: Sealer,
-        tasks: Sealer,
-        bridge: Bridge,
-        closings: Vec<Closing>,
-    ) -> Self {
-        let empty = merge(&settings, &cells, None, &mut HashSet::new());
-        Self {
+    /// One without backends.
+    pub(crate) fn new(settings: Settings, cursors: Sealer, tasks: Sealer, bridge: Bridge) -> Self {
+        let settings = Arc::new(settings);
+        let empty = merge(&settings, &[], None, &mut HashSet::new());
+        let fleet = Fleet {
             settings,
-            cells,
+            cells: Vec::new(),
+        };
+        Self {
+            fleet: ArcSwap::from_pointee(fleet),
             snapshot: ArcSwap::from_pointee(empty),
             cursors,
             links: Links::default(),
             tasks,
             bridge,
+            meters: Meters::default(),
             changes: watch::Sender::new([0; 3]),
             readers: Readers::default(),
             ready: watch::Sender::new(false),
             draining: CancellationToken::new(),
             stop: CancellationToken::new(),
-            closings: Mutex::new(closings),
+            held: Mutex::default(),
+            leaving: TaskTracker::new(),
+            updating: tokio::sync::Mutex::default(),
             dirty: AtomicBool::new(false),
             merging: Mutex::default(),
         }
+    }
+
+    /// What is set now. Requests go by the settings of their snapshot instead.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.fleet.load().settings.clone()
     }
 
     /// Merges what the supervisors published into the next snapshot. Concurrent calls are one
@@ -107,11 +126,13 @@ impl Hub {
             if !self.dirty.swap(false, Ordering::AcqRel) {
                 return;
             }
+            let fleet = self.fleet.load_full();
             // Asked before the merge: who settles during it is not in this snapshot yet, and
             // nobody may be told "ready" before what is ready can be seen.
-            let settled = self.cells.iter().all(|c| c.live.load().settled);
+            let settled = fleet.cells.iter().all(|c| c.live.load().settled);
             let old = self.snapshot.load_full();
-            let next = Arc::new(merge(&self.settings, &self.cells, Some(&old), &mut logged));
+            let next = merge(&fleet.settings, &fleet.cells, Some(&old), &mut logged);
+            let next = Arc::new(next);
             self.snapshot.store(next.clone());
             self.changes
                 .send_if_modified(|counters| next.count_changes(&old, counters));
@@ -124,7 +145,7 @@ impl Hub {
     /// How each backend fares, in the order of the file.
     pub(crate) fn statuses(&self) -> Vec<BackendStatus> {
         let snapshot = self.snapshot.load();
-        let cells = self.cells.iter();
+        let cells = snapshot.cells.iter();
         cells.map(|c| BackendStatus::of(c, &snapshot)).collect()
     }
 
@@ -149,30 +170,40 @@ impl Hub {
     /// Has the backends listed that nobody has needed so far, and waits for them as for those that
     /// connect at the start. Others are not woken for a list: what they listed still holds.
     pub(crate) async fn rouse(&self) {
-        let asleep = self.cells.iter().filter(|cell| cell.unlisted());
-        let listed: Vec<_> = asleep.filter_map(Cell::refresh).collect();
+        let (listed, wait) = {
+            let snapshot = self.snapshot.load();
+            let asleep = snapshot.cells.iter().filter(|cell| cell.unlisted());
+            let listed: Vec<_> = asleep.filter_map(Cell::refresh).collect();
+            (listed, snapshot.settings.startup_wait)
+        };
         if listed.is_empty() {
             return;
         }
-        let all = futures::future::join_all(listed);
         // Who takes longer is told of by `list_changed`.
-        let _ = tokio::time::timeout(self.settings.startup_wait, all).await;
+        let _ = tokio::time::timeout(wait, futures::future::join_all(listed)).await;
     }
 
     /// Closes every backend, all at once; later calls find nothing left to do.
     pub(crate) async fn close(&self) {
         self.draining.cancel();
         self.stop.cancel();
-        let closings =
-            std::mem::take(&mut *self.closings.lock().unwrap_or_else(PoisonError::into_inner));
-        futures::future::join_all(closings.into_iter().map(|close| close())).await;
+        // Whoever is starting backends at the moment stops at once, and what was started is held.
+        let _updating = self.updating.lock().await;
+        let held = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner));
+        let closings = held.into_values().filter_map(Held::into_closing);
+        self.leaving.close();
+        let leaving = self.leaving.wait();
+        tokio::join!(
+            futures::future::join_all(closings.map(|close| close())),
+            leaving
+        );
     }
 }
 
 impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Hub")
-            .field("settings", &self.settings)
+            .field("settings", &self.fleet.load().settings)
             .finish_non_exhaustive()
     }
 }

@@ -22,14 +22,14 @@ pub(crate) struct Links(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
-    /// The place of the backend.
-    owners: HashMap<Key, usize>,
+    /// The number of the backend.
+    owners: HashMap<Key, u64>,
     oldest: VecDeque<Key>,
 }
 
 impl Links {
-    /// Notes that the backend at this place has given the caller a link.
-    pub(crate) fn note(&self, to: &Principal, uri: &str, backend: usize) {
+    /// Notes that the backend of this number has given the caller a link.
+    pub(crate) fn note(&self, to: &Principal, uri: &str, backend: u64) {
         if uri.len() > LONGEST {
             return;
         }
@@ -46,8 +46,8 @@ impl Links {
         }
     }
 
-    /// The place of the backend that gave the caller this link.
-    pub(crate) fn owner(&self, to: &Principal, uri: &str) -> Option<usize> {
+    /// The number of the backend that gave the caller this link.
+    pub(crate) fn owner(&self, to: &Principal, uri: &str) -> Option<u64> {
         let table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         table.owners.get(&(to.clone(), uri.into())).copied()
     }

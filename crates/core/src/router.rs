@@ -125,7 +125,7 @@ impl Router {
             modern: true,
         };
         let entries = snapshot.table(ItemKind::Tool).entries();
-        let view = snapshot.view(&self.hub.settings, ItemKind::Tool, audience);
+        let view = snapshot.view(ItemKind::Tool, audience);
         let row = |row: &Row| ToolEntry {
             name: row.name.to_string(),
             exposed: entries[row.entry].exposed.to_string(),
@@ -139,7 +139,7 @@ impl Router {
     pub fn has_tool(&self, name: &str) -> bool {
         let snapshot = self.hub.snapshot.load();
         let client = ClientProfile::default();
-        let found = snapshot.find(&self.hub.settings, ItemKind::Tool, name, &client);
+        let found = snapshot.find(ItemKind::Tool, name, &client);
         found.is_some()
     }
 
@@ -173,7 +173,7 @@ impl Service<McpRequest> for Router {
 impl fmt::Debug for Router {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Router")
-            .field("backends", &self.hub.cells.len())
+            .field("backends", &self.hub.snapshot.load().cells.len())
             .finish_non_exhaustive()
     }
 }

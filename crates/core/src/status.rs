@@ -216,7 +216,7 @@ impl LastFailure {
 /// States of a circuit from the best to the worst.
 /// What is noted about a backend's items.
 fn texts(notes: &Notes, cell: &Cell) -> Vec<String> {
-    let notes = notes.get(&cell.position).into_iter().flatten();
+    let notes = notes.get(&cell.id).into_iter().flatten();
     notes.map(ToString::to_string).collect()
 }
 

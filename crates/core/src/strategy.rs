@@ -20,13 +20,13 @@ impl Custom {
             .map(|choice| Offered {
                 backend: &choice.cell.meta.name,
                 priority: choice.cell.meta.priority,
-                position: choice.cell.position,
+                position: choice.cell.position(),
                 lists_item: choice.lists(),
                 fitness: choice.cell.fitness(),
             })
             .collect();
         self.0.order(item, &mut offered);
-        let of = |o: &Offered<'_>| found.iter().find(|c| c.cell.position == o.position);
+        let of = |o: &Offered<'_>| found.iter().find(|c| c.cell.meta.name == *o.backend);
         offered.iter().filter_map(of).cloned().collect()
     }
 }

@@ -67,14 +67,14 @@ impl Supervisor {
         }
     }
 
-    /// Runs until the router stops. `events` is absent for backends that tell nothing: they are
+    /// Runs until the router stops, or is without the backend. `events` is absent for backends that tell nothing: they are
     /// asked to describe themselves, and listed whenever their list gets old.
     pub(crate) async fn run(mut self, events: Option<EventStream>) {
         let mut events = match events {
             Some(events) => events.left_stream(),
             None => describe(self.sources.service().clone()).right_stream(),
         };
-        let stop = self.hub.stop.clone();
+        let stop = self.cell.stop.clone();
         let cell = self.cell.clone();
         let mut running: Option<Running> = None;
         let mut open = true;
@@ -138,13 +138,13 @@ impl Supervisor {
     fn notified(&self, method: &Method, params: RawParams, scope: &Scope) {
         match (method, scope) {
             (Method::ResourceUpdated, Scope::Shared) => {
-                let namespaces = self.hub.settings.namespaces;
+                let namespaces = self.hub.settings().namespaces;
                 let namespace = self.cell.meta.namespace.as_ref();
                 let namespace = namespace.filter(|_| namespaces);
                 self.cell.subscriptions.updated(namespace, &params);
             }
             (Method::ResourceUpdated, Scope::Session(session)) => {
-                let namespaces = self.hub.settings.namespaces;
+                let namespaces = self.hub.settings().namespaces;
                 let namespace = self.cell.meta.namespace.as_ref();
                 let namespace = namespace.filter(|_| namespaces);
                 subscribe::updated_in_own(&self.cell, namespace, session, &params);
@@ -205,7 +205,7 @@ impl Supervisor {
     fn list(&mut self) -> Running {
         let kinds = std::mem::take(&mut self.dirty);
         let live = self.cell.live.load_full();
-        let (sources, bounds) = (self.sources.clone(), self.hub.settings.bounds);
+        let (sources, bounds) = (self.sources.clone(), self.hub.settings().bounds);
         async move {
             let listed = live
                 .listing
@@ -286,7 +286,7 @@ impl Supervisor {
 
     /// How long a list is good for: the operator's bound, shortened by what the backend says.
     fn lifetime(&self, listing: &Listing) -> Duration {
-        let cache_ttl = self.hub.settings.cache_ttl;
+        let cache_ttl = self.hub.settings().cache_ttl;
         match listing.ttl() {
             // Zero means "do not cache" to clients; re-listing for ever would hammer the backend.
             Some(ttl) if !ttl.is_zero() => ttl.max(Duration::from_secs(1)).min(cache_ttl),
@@ -302,7 +302,7 @@ impl Supervisor {
                 backend = %self.cell.meta.name, reason, error = %text,
                 retry_in_ms = retry_in.map(|d| d.as_millis() as u64), "backend down"
             );
-            self.forget_at = Some(Instant::now() + self.hub.settings.stale_ttl);
+            self.forget_at = Some(Instant::now() + self.hub.settings().stale_ttl);
         }
         self.cell.update(|live| {
             live.state = State::Down;

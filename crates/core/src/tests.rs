@@ -2,7 +2,9 @@
 
 mod bridge;
 mod calls;
+mod counted;
 mod failover;
+mod freshness;
 mod generation;
 mod headers;
 mod inprocess;
@@ -15,5 +17,6 @@ mod own_sessions;
 mod probes;
 mod routes;
 mod rules;
+mod task_news;
 mod tasks;
 mod watches;

@@ -65,6 +65,8 @@ reasons! {
     NotACallsMessage = "not_a_calls_message",
     /// A resource update that nobody subscribed to.
     UpdateUnsubscribed = "update_unsubscribed",
+    /// News of tasks that their backend does not send, or could not be asked for in time.
+    TaskNewsRefused = "task_news_refused",
     /// A notification of a backend that nobody asked for, outside any call.
     BackendNotificationUnwanted = "backend_notification_unwanted",
     /// A backend's response answers nothing that was asked.
@@ -87,6 +89,12 @@ reasons! {
     ChildNotReading = "child_not_reading",
     /// Output of a child that is no message.
     ChildNoise = "child_noise",
+    /// A request from a page of a foreign site: its `Origin` is not allowed.
+    OriginRefused = "origin_refused",
+    /// A request under a `Host` that is not the router's.
+    HostRefused = "host_refused",
+    /// A request beyond a limit of the router as a whole: requests, streams, sessions or bytes.
+    RouterFull = "router_full",
 }
 
 static COUNTERS: [AtomicU64; Reason::ALL.len()] = [const { AtomicU64::new(0) }; Reason::ALL.len()];

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use mcp_router_protocol::{BackendName, Item, ItemKind, Mirror, Namespace};
 use mcp_router_routing::{Candidate, Lists, RoutePattern, Rule, Step, Strategy, plan};
-use mcp_router_service::RepeatAfter;
+use mcp_router_service::{Mark, RepeatAfter};
 
 use crate::backend::{Cell, Live};
+use crate::counted::{Counted, Counters};
 use crate::hub::Settings;
 
 /// A backend that may get the calls of an item, and what they must obey there.
@@ -29,6 +30,7 @@ pub(crate) struct Choice {
     /// Whether arguments can be repeated to the backend in headers, and which it wants so.
     pub(crate) mirrors: bool,
     pub(crate) mirror: Option<Arc<Mirror>>,
+    counters: Counters,
 }
 
 /// What the backend calls the item.
@@ -69,6 +71,7 @@ impl Choice {
             modern: kind == ItemKind::Tool && info.modern,
             mirrors,
             mirror,
+            counters: Counters::default(),
             rule: LISTED,
             named_by: None,
             repeat: policy.repeat(kind, item, name),
@@ -93,6 +96,11 @@ impl Choice {
     pub(crate) fn pattern(&self) -> Option<&RoutePattern> {
         let route = self.cell.meta.policy.routes.get(self.rule.route?)?;
         Some(&route.pattern)
+    }
+
+    /// The counters of its calls, which are counted as `what`.
+    pub(crate) fn counters(&self, what: Counted<'_>) -> Mark {
+        self.counters.of(what, &self.cell, self.lists())
     }
 
     /// Whether the backend lists the item.
@@ -147,10 +155,12 @@ impl<'a> Field<'a> {
                 found.push((cell, own, self.tools[at].get(own), live.listing.complete));
             }
         }
-        let candidates = found.iter().map(|(cell, own, item, complete)| Candidate {
+        // They come in the order that counts between equal priorities.
+        let found_in_order = found.iter().enumerate();
+        let candidates = found_in_order.map(|(at, (cell, own, item, complete))| Candidate {
             backend: &cell.meta.name,
             priority: cell.meta.priority,
-            position: cell.position,
+            position: at,
             addressed: self.addressed(cell, namespace),
             lists: match (item, complete) {
                 (Some(_), _) => Lists::Yes,

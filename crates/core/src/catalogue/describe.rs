@@ -20,7 +20,7 @@ const EXTENSIONS: [&str; 2] = [
 
 type Lives = [(Arc<Cell>, Arc<Live>)];
 
-/// What `server/discover` says. A feature is advertised if any backend has it, or may turn out to
+/// What `server/discover` says, less for how long. A feature is advertised if any backend has it, or may turn out to
 /// have it: clients that connect before the backends did would otherwise never ask again.
 pub(super) fn discover(settings: &Settings, lives: &Lives) -> RawJson {
     let versions: Vec<_> = Revision::ALL.iter().map(|r| r.as_str()).collect();
@@ -29,8 +29,6 @@ pub(super) fn discover(settings: &Settings, lives: &Lives) -> RawJson {
         "resultType": "complete",
         "supportedVersions": versions,
         "capabilities": capabilities(lives),
-        "ttlMs": 5000,
-        "cacheScope": "private",
         "_meta": { meta::SERVER_INFO: server },
     });
     if let Some(text) = instructions(lives) {

@@ -17,7 +17,7 @@ use crate::hub::Settings;
 /// Makes the next snapshot. `old` lends what did not change; `logged` remembers which collisions
 /// were reported, so that each is reported once.
 pub(crate) fn merge(
-    settings: &Settings,
+    settings: &Arc<Settings>,
     cells: &[Arc<Cell>],
     old: Option<&Snapshot>,
     logged: &mut HashSet<String>,
@@ -28,7 +28,7 @@ pub(crate) fn merge(
         .collect();
     let discover = discover(settings, &lives);
     // Lowest number first, then the order of the file: the first to name an item owns it.
-    lives.sort_by_key(|(cell, _)| (cell.meta.priority, cell.position));
+    lives.sort_by_key(|(cell, _)| cell.meta.priority);
     let mut merging = Merging {
         settings,
         field: Field::new(settings, &lives),
@@ -42,7 +42,7 @@ pub(crate) fn merge(
     let namespaces = namespaces(cells);
     Snapshot::new(
         tables,
-        settings.namespaces,
+        settings.clone(),
         namespaces,
         cells.to_vec(),
         discover,
@@ -124,10 +124,7 @@ impl Merging<'_> {
         }
         // A backend that lists a name twice offers it once, and with namespaces a name is nobody
         // else's.
-        let known = entry
-            .choices
-            .iter()
-            .any(|c| c.cell.position == cell.position);
+        let known = entry.choices.iter().any(|c| c.cell.id == cell.id);
         if !known && (shared || !self.settings.namespaces) {
             entry.choices.push(Choice::owner(cell, item));
         }
@@ -185,7 +182,7 @@ impl Merging<'_> {
 fn note(notes: &mut Notes, cell: &Cell, text: Arc<str>) {
     /// As many are shown of one backend; the log has all.
     const SHOWN: usize = 100;
-    let shown = notes.entry(cell.position).or_default();
+    let shown = notes.entry(cell.id).or_default();
     if shown.len() < SHOWN {
         shown.push(text);
     }

@@ -14,4 +14,4 @@ pub(crate) use choice::{Choice, unlisted};
 pub(crate) use merge::merge;
 pub(crate) use page::{Freshness, page};
 pub(crate) use snapshot::{Entry, Notes, Snapshot};
-pub(crate) use view::{Audience, Row};
+pub(crate) use view::{Audience, Row, own};

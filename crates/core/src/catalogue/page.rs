@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use mcp_router_protocol::{ItemKind, RawJson};
 use mcp_router_service::seal::Sealer;
 
-use super::view::{View, join, own};
+use super::view::{View, join};
 
 /// A cursor that this router, or one with its key, did not make for this list (R15).
 #[derive(Debug)]
@@ -27,19 +27,19 @@ pub(crate) struct Freshness {
     pub(crate) public: bool,
 }
 
-/// One page of a list, as the result of a list request. The router's own items come last.
+/// One page of a list, as the result of a list request. The router's `own` items come last.
 ///
 /// # Errors
 /// [`BadCursor`].
 pub(crate) fn page(
     view: &View,
+    own: &[RawJson],
     kind: ItemKind,
     cursor: Option<&RawJson>,
     size: usize,
     cursors: &Sealer,
     freshness: &Freshness,
 ) -> Result<RawJson, BadCursor> {
-    let own = own(kind);
     let start = match cursor {
         None if view.rows().len() + own.len() <= size => {
             return Ok(write(kind, view.whole(own), None, freshness));

@@ -18,6 +18,8 @@ use crate::hub::{Changes, Settings};
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     tables: [Table; 4],
+    /// What was set when it was made.
+    pub(crate) settings: Arc<Settings>,
     views: Box<Views>,
     /// Resources by what is left of their addresses when a URL parser has rewritten them; `None`
     /// where several look alike.
@@ -43,8 +45,8 @@ pub(crate) struct Lost {
     pub(crate) left_out: Notes,
 }
 
-/// Texts about what a backend lists, by the place of the backend.
-pub(crate) type Notes = HashMap<usize, Vec<Arc<str>>>;
+/// Texts about what a backend lists, by the number of the backend.
+pub(crate) type Notes = HashMap<u64, Vec<Arc<str>>>;
 
 /// All items of one kind, sorted by exposed name, bytewise (R13).
 #[derive(Debug, Default)]
@@ -107,7 +109,7 @@ impl Entry {
 impl Snapshot {
     pub(crate) fn new(
         tables: [Table; 4],
-        prefixed: bool,
+        settings: Arc<Settings>,
         namespaces: HashMap<String, Namespace>,
         cells: Vec<Arc<Cell>>,
         discover: RawJson,
@@ -117,7 +119,8 @@ impl Snapshot {
             tables,
             views: Box::default(),
             folded: OnceLock::new(),
-            prefixed,
+            prefixed: settings.namespaces,
+            settings,
             namespaces,
             cells,
             discover,
@@ -130,15 +133,20 @@ impl Snapshot {
     }
 
     /// The list of `kind` as a client gets it.
-    pub(crate) fn view(&self, settings: &Settings, kind: ItemKind, audience: Audience) -> &View {
+    pub(crate) fn view(&self, kind: ItemKind, audience: Audience) -> &View {
         let table = self.table(kind);
-        self.views.list(settings, table, kind, audience)
+        self.views.list(&self.settings, table, kind, audience)
+    }
+
+    /// Whether the list of `kind` is the same for every client of an era.
+    pub(crate) fn is_same_for_all(&self, kind: ItemKind) -> bool {
+        self.views
+            .same_for_all(&self.settings, self.table(kind), kind)
     }
 
     /// What a client means by a name of a tool or prompt, in whatever spelling.
     pub(crate) fn find(
         &self,
-        settings: &Settings,
         kind: ItemKind,
         name: &str,
         client: &ClientProfile,
@@ -152,7 +160,7 @@ impl Snapshot {
             return None;
         }
         let views = &self.views;
-        let at = views.find(settings, table, kind, name, profile(client))?;
+        let at = views.find(&self.settings, table, kind, name, profile(client))?;
         table.entries.get(at)
     }
 

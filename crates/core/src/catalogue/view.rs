@@ -47,6 +47,8 @@ pub(super) struct Views {
     lists: [[[OnceLock<View>; 2]; PROFILES]; 4],
     /// Of tools and prompts, by profile.
     names: [[OnceLock<Names>; PROFILES]; 2],
+    /// By kind: whether no profile makes a difference.
+    same: [OnceLock<bool>; 4],
 }
 
 impl Default for Views {
@@ -55,6 +57,7 @@ impl Default for Views {
         Self {
             lists: from_fn(|_| from_fn(|_| from_fn(|_| OnceLock::new()))),
             names: from_fn(|_| from_fn(|_| OnceLock::new())),
+            same: Default::default(),
         }
     }
 }
@@ -143,6 +146,21 @@ impl Views {
         Some(self.names[at][profile as usize].get_or_init(|| Names::new(spelling, table)))
     }
 
+    /// Whether clients of every profile know the entries by the same names.
+    pub(super) fn same_for_all(&self, settings: &Settings, table: &Table, kind: ItemKind) -> bool {
+        *self.same[kind as usize].get_or_init(|| {
+            let names = |profile| self.names(settings, table, kind, profile);
+            let plain = names(Profile::Plain);
+            Profile::ALL
+                .into_iter()
+                .map(names)
+                .all(|other| match (plain, other) {
+                    (None, None) => true,
+                    _ => spelled(plain, table).eq(spelled(other, table)),
+                })
+        })
+    }
+
     /// Where the entry stands that a client of `profile` knows by this spelling; if none does, one
     /// that another profile's clients know by it.
     pub(super) fn find(
@@ -157,6 +175,13 @@ impl Views {
         let mut names = all.filter_map(|profile| self.names(settings, table, kind, profile));
         names.find_map(|names| names.index.get(name).copied())
     }
+}
+
+/// The names of a table as some profile's clients know them; `names` is `None` if they are not
+/// changed.
+fn spelled<'a>(names: Option<&'a Names>, table: &'a Table) -> impl Iterator<Item = &'a Arc<str>> {
+    let entries = table.entries().iter().enumerate();
+    entries.map(move |(at, entry)| names.map_or(&entry.exposed, |names| &names.spelled[at]))
 }
 
 impl Names {
@@ -218,9 +243,9 @@ impl Settings {
 }
 
 /// The router's own tools, which end the list of tools.
-pub(crate) fn own(kind: ItemKind) -> &'static [mcp_router_protocol::RawJson] {
+pub(crate) fn own(settings: &Settings, kind: ItemKind) -> &'static [mcp_router_protocol::RawJson] {
     match kind {
-        ItemKind::Tool => manage::definitions(),
+        ItemKind::Tool => manage::definitions(settings),
         _ => &[],
     }
 }

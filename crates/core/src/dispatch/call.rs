@@ -14,6 +14,7 @@ use super::uris::Uris;
 use super::{invalid_params, manage, pinned};
 use crate::backend::Cell;
 use crate::catalogue::{Choice, Entry, Snapshot, unlisted};
+use crate::counted::Counted;
 use crate::hub::Hub;
 
 /// How long a call for an unknown name waits for its backend to be listed again.
@@ -30,7 +31,7 @@ pub(super) async fn call(
         return Ok(invalid_params("params.name must be a string"));
     };
     if kind == ItemKind::Tool && manage::is_reserved(&asked) {
-        return Ok(manage::call(hub, &asked, &request));
+        return Ok(manage::call(hub, &asked, &request).await);
     }
     let mut snapshot = hub.snapshot.load_full();
     let mut refreshed = false;
@@ -45,7 +46,7 @@ pub(super) async fn call(
         refreshed = true;
         snapshot = hub.snapshot.load_full();
     }
-    if let Some(error) = away(hub, &snapshot, &asked) {
+    if let Some(error) = away(&snapshot, &asked) {
         return Err(error);
     }
     let what = match kind {
@@ -80,7 +81,8 @@ pub(super) fn find<'a>(
     asked: &'a str,
     client: &ClientProfile,
 ) -> Found<'a> {
-    let entry = snapshot.find(&hub.settings, kind, asked, client);
+    let settings = &snapshot.settings;
+    let entry = snapshot.find(kind, asked, client);
     let (exposed, choices) = match entry {
         Some(entry) => (
             Cow::Borrowed(&*entry.exposed),
@@ -89,7 +91,7 @@ pub(super) fn find<'a>(
         // Before the start is over, who lists it may not have said so yet.
         None if kind == ItemKind::Tool && hub.is_ready() => {
             let known = |ns: &str| snapshot.namespaces.contains_key(ns);
-            let split = name::split(asked, known).filter(|_| hub.settings.namespaces);
+            let split = name::split(asked, known).filter(|_| settings.namespaces);
             let (namespace, public) = match &split {
                 Some((namespace, public)) => (Some(namespace), *public),
                 None => (None, asked),
@@ -99,12 +101,12 @@ pub(super) fn find<'a>(
                 None => Cow::Borrowed(asked),
             };
             let cells = &snapshot.cells;
-            let choices = unlisted(&hub.settings, cells, namespace, public);
+            let choices = unlisted(settings, cells, namespace, public);
             (exposed, Cow::Owned(choices))
         }
         None => (Cow::Borrowed(asked), Cow::Borrowed(&[][..])),
     };
-    let choices = match &hub.settings.strategy {
+    let choices = match &settings.strategy {
         Some(strategy) if kind == ItemKind::Tool => Cow::Owned(strategy.order(&exposed, &choices)),
         _ => choices,
     };
@@ -136,9 +138,11 @@ async fn forward(
         return Ok(McpResponse::error(error));
     }
     let choices = pinned::candidates(snapshot, kind, &request, &found.exposed, found.choices)?;
+    let counted = Counted::item(&hub.meters, kind, &found.exposed);
     let candidates = Candidates {
         choices: &choices,
-        fixed: kind == ItemKind::Tool && hub.settings.strategy.is_some(),
+        counted: Some(counted),
+        fixed: kind == ItemKind::Tool && snapshot.settings.strategy.is_some(),
     };
     // A backend that misses a header may have changed its list; then it is asked once more.
     let modern = choices.iter().any(|c| c.modern);
@@ -154,13 +158,18 @@ async fn forward(
         && let Some(renewed) = headers::renewed(hub, kind, &found.exposed, choice).await
     {
         let renewed = [renewed];
-        (answer, _) = send(Candidates::from(&renewed[..]), request, named).await?;
+        (answer, _) = send(
+            Candidates::from(&renewed[..]).counted(counted),
+            request,
+            named,
+        )
+        .await?;
     }
     tracing::debug!(
-        backend = %choice.cell.meta.name, rule = %hub.settings.rule_text(choice),
+        backend = %choice.cell.meta.name, rule = %snapshot.settings.rule_text(choice),
         candidates = choices.len(), "call routed"
     );
-    let mut uris = Uris::new(hub, &choice.cell, &principal);
+    let mut uris = Uris::new(hub, snapshot.prefixed, &choice.cell, &principal);
     if let Some(tasks) = tasks {
         uris = uris.with_tasks(tasks, &choice.cell);
     }
@@ -169,20 +178,20 @@ async fn forward(
 
 /// The failure of a call into a namespace whose backends are all away: nobody can say that the
 /// name is unknown, and the model should know what is really wrong.
-fn away(hub: &Hub, snapshot: &Snapshot, exposed: &str) -> Option<CallError> {
-    let backends = addressed(hub, snapshot, exposed);
+fn away(snapshot: &Snapshot, exposed: &str) -> Option<CallError> {
+    let backends = addressed(snapshot, exposed);
     let any_there = backends.iter().any(|c| c.usable());
     let first = backends.first().filter(|_| !any_there)?;
     Some(CallError::new(Reason::ConnectFailed, Sent::No).on(&first.meta.name))
 }
 
 /// The backends that a name is for: those of its namespace, or all without namespaces.
-fn addressed<'a>(hub: &Hub, snapshot: &'a Snapshot, exposed: &str) -> Vec<&'a Arc<Cell>> {
+fn addressed<'a>(snapshot: &'a Snapshot, exposed: &str) -> Vec<&'a Arc<Cell>> {
     let known = |ns: &str| snapshot.namespaces.contains_key(ns);
     let namespace = name::split(exposed, known).map(|(namespace, _)| namespace);
     let mut backends: Vec<_> = snapshot.cells.iter().collect();
     backends.retain(|cell| {
-        let shared = !hub.settings.namespaces;
+        let shared = !snapshot.settings.namespaces;
         let named = namespace.is_some() && cell.meta.namespace == namespace;
         (shared || named) && cell.service.is_some()
     });
@@ -197,7 +206,7 @@ async fn refresh(hub: &Hub, snapshot: &Snapshot, exposed: &str) -> bool {
     if !started {
         hub.ready().await;
     }
-    let backends = addressed(hub, snapshot, exposed);
+    let backends = addressed(snapshot, exposed);
     // Those that sleep are started for it, which takes longer than a question.
     let asleep = backends.iter().any(|c| c.unlisted());
     let wait = if asleep { START_WAIT } else { REFRESH_WAIT };

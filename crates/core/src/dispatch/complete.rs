@@ -9,6 +9,7 @@ use mcp_router_service::{CallError, ClientProfile, McpRequest, McpResponse, Outc
 use super::failover::{Candidates, send};
 use super::{invalid_params, pinned, read};
 use crate::catalogue::{Choice, Snapshot};
+use crate::counted::Counted;
 use crate::hub::Hub;
 
 pub(super) async fn complete(
@@ -20,7 +21,7 @@ pub(super) async fn complete(
     };
     hub.ready().await;
     let snapshot = hub.snapshot.load_full();
-    let Some((choices, member, own)) = owners(hub, &snapshot, &reference, &request.context.client)
+    let Some((choices, member, own)) = owners(&snapshot, &reference, &request.context.client)
     else {
         return Ok(invalid_params(
             "params.ref names no prompt or resource template",
@@ -35,7 +36,9 @@ pub(super) async fn complete(
         Err(_) => return Ok(invalid_params("params.ref must be an object")),
     }
     let choices = pinned::candidates(&snapshot, ItemKind::Prompt, &request, &own, choices)?;
-    let (answer, _) = send(Candidates::from(&choices[..]), request, |_, _| None).await?;
+    let counted = Counted::completion(&hub.meters);
+    let candidates = Candidates::from(&choices[..]).counted(counted);
+    let (answer, _) = send(candidates, request, |_, _| None).await?;
     Ok(completed(answer))
 }
 
@@ -53,13 +56,12 @@ fn completed(answer: McpResponse) -> McpResponse {
 
 /// Who can complete the reference, the member that names the item, and its name there.
 fn owners<'a>(
-    hub: &Hub,
     snapshot: &'a Snapshot,
     reference: &RawJson,
     client: &ClientProfile,
 ) -> Option<(Cow<'a, [Choice]>, &'static str, String)> {
     let listed = |kind, asked: &str| {
-        let entry = snapshot.find(&hub.settings, kind, asked, client)?;
+        let entry = snapshot.find(kind, asked, client)?;
         let own = entry.shown.key().to_owned();
         Some((Cow::Borrowed(&entry.choices[..]), own))
     };

@@ -6,15 +6,19 @@
 //! another usable backend is left nobody waits. Waiting and trying again is for the layers of one
 //! backend, and they are told when the turn is theirs ([`Turn::here`]).
 
+use std::sync::Arc;
+
 use mcp_router_protocol::RawParams;
 use mcp_router_routing::{Course, Fitness, Turn};
 use mcp_router_service::{
-    CallError, Event, McpRequest, McpResponse, Outcome, Reason, RepeatAfter, ResponseStream, Sent,
+    CallError, Event, Mark, McpRequest, McpResponse, Outcome, Reason, RepeatAfter, ResponseStream,
+    Sent,
 };
 use tower::ServiceExt;
 
 use crate::backend::Cell;
 use crate::catalogue::Choice;
+use crate::counted::Counted;
 
 /// Where the candidates of a call come from.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +26,8 @@ pub(super) struct Candidates<'a> {
     pub(super) choices: &'a [Choice],
     /// Whether to take them as they come, however they fare.
     pub(super) fixed: bool,
+    /// What the call is counted as, if it is.
+    pub(super) counted: Option<Counted<'a>>,
 }
 
 impl<'a> From<&'a [Choice]> for Candidates<'a> {
@@ -29,11 +35,18 @@ impl<'a> From<&'a [Choice]> for Candidates<'a> {
         Self {
             choices,
             fixed: false,
+            counted: None,
         }
     }
 }
 
 impl<'a> Candidates<'a> {
+    /// Counts the call.
+    pub(super) const fn counted(mut self, what: Counted<'a>) -> Self {
+        self.counted = Some(what);
+        self
+    }
+
     /// The turn of a call that has been `course` so far.
     fn next(self, course: &mut Course) -> Option<(Turn, &'a Choice)> {
         // Nothing to decide for nearly every call: nobody is asked how it fares.
@@ -88,7 +101,8 @@ pub(super) async fn send<'a>(
         attempt.context.mirror = choice.mirror.clone();
         attempt.context.attempt = choice.attempt.or(attempt.context.attempt);
         let deadline = turn.more.then(|| attempt.context.deadline.clone());
-        let error = match send_to(&choice.cell, attempt).await {
+        let mark = || Some(choice.counters(candidates.counted?));
+        let error = match send_marked(&choice.cell, attempt, mark).await {
             Ok(answer) => return Ok((answer, choice)),
             Err(error) => error,
         };
@@ -122,29 +136,43 @@ fn furthest(earlier: Option<CallError>, later: CallError) -> CallError {
 }
 
 /// Sends `request` to the backend; failures and the call's trail name it.
-pub(super) async fn send_to(cell: &Cell, request: McpRequest) -> Result<McpResponse, CallError> {
+pub(super) async fn send_to(
+    cell: &Arc<Cell>,
+    request: McpRequest,
+) -> Result<McpResponse, CallError> {
+    send_marked(cell, request, || None).await
+}
+
+/// The same, with a mark on the trail.
+async fn send_marked(
+    cell: &Arc<Cell>,
+    request: McpRequest,
+    mark: impl FnOnce() -> Option<Mark>,
+) -> Result<McpResponse, CallError> {
     let Some(service) = cell.service.clone() else {
         return Err(CallError::new(Reason::NoBackend, Sent::No).on(&cell.meta.name));
     };
-    let name = cell.meta.name.clone();
-    request.context.trail.visit(&name);
+    // Held by the answer to its end: a backend that is removed is closed when nobody holds it.
+    let cell = cell.clone();
+    let trail = &request.context.trail;
+    trail.visit_marked(&cell.meta.name, mark);
     match service.oneshot(request).await {
         Ok(McpResponse::Stream(stream)) => {
             use futures::StreamExt;
             let named = stream.map(move |event| match event {
                 Ok(Event::Outcome(Outcome::InputRequired(mut interim))) => {
-                    interim.on(&name);
+                    interim.on(&cell.meta.name);
                     Ok(Event::Outcome(Outcome::InputRequired(interim)))
                 }
-                event => event.map_err(|e| e.on(&name)),
+                event => event.map_err(|e| e.on(&cell.meta.name)),
             });
             Ok(McpResponse::Stream(ResponseStream::new(named)))
         }
         Ok(McpResponse::Ready(Outcome::InputRequired(mut interim))) => {
-            interim.on(&name);
+            interim.on(&cell.meta.name);
             Ok(McpResponse::Ready(Outcome::InputRequired(interim)))
         }
         Ok(ready) => Ok(ready),
-        Err(error) => Err(error.on(&name)),
+        Err(error) => Err(error.on(&cell.meta.name)),
     }
 }

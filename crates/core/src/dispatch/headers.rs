@@ -52,6 +52,6 @@ pub(super) async fn renewed(
     let snapshot = hub.snapshot.load();
     let entry = snapshot.table(kind).get(exposed)?;
     let mut choices = entry.choices.iter();
-    let now = choices.find(|c| c.cell.position == cell.position)?;
+    let now = choices.find(|c| c.cell.id == cell.id)?;
     (now.mirror != choice.mirror).then(|| now.clone())
 }

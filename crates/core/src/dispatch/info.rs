@@ -47,18 +47,19 @@ struct Candidate {
 /// What would become of this client's call of `tool` now, in whatever spelling; `None` if nobody
 /// would get it.
 pub(super) fn of(hub: &Hub, tool: &str, client: &ClientProfile) -> Option<RoutingInfo> {
-    if manage::is_offered(tool) {
+    let snapshot = hub.snapshot.load();
+    if manage::is_offered(&snapshot.settings, tool) {
         return Some(own(tool));
     }
-    let snapshot = hub.snapshot.load();
     let found = find(hub, &snapshot, ItemKind::Tool, tool, client);
     let candidates = Candidates {
         choices: &found.choices,
-        fixed: hub.settings.strategy.is_some(),
+        fixed: snapshot.settings.strategy.is_some(),
+        counted: None,
     };
     let mut all = candidates
         .in_order()
-        .map(|c| Candidate::of(&hub.settings, c));
+        .map(|c| Candidate::of(&snapshot.settings, c));
     Some(RoutingInfo {
         tool_name: found.exposed.to_string(),
         first: all.next()?,

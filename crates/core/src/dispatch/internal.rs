@@ -11,7 +11,8 @@ use crate::listing::Sources;
 /// Opens what a new session of a client wants open from the start, at all backends that keep
 /// something of every client, at the same time. Who fails now is opened by the first call.
 pub(super) async fn attach(hub: &Hub, request: &McpRequest) -> McpResponse {
-    let wanted = hub
+    let snapshot = hub.snapshot.load_full();
+    let wanted = snapshot
         .cells
         .iter()
         .filter(|cell| cell.usable() && cell.live.load().info.attach);
@@ -55,8 +56,11 @@ pub(super) async fn detach(hub: &Hub, request: &McpRequest) -> McpResponse {
 pub(super) async fn answer(hub: &Hub, request: McpRequest) -> Result<McpResponse, CallError> {
     let nobody = || CallError::new(Reason::NoBackend, Sent::No);
     let pin = request.context.pin.as_ref().ok_or_else(nobody)?;
-    let mut cells = hub.cells.iter();
-    let cell = cells.find(|cell| cell.meta.name == pin.backend);
-    let service = cell.and_then(|cell| cell.service.clone());
+    let service = {
+        let snapshot = hub.snapshot.load();
+        let mut cells = snapshot.cells.iter();
+        let cell = cells.find(|cell| cell.meta.name == pin.backend);
+        cell.and_then(|cell| cell.service.clone())
+    };
     service.ok_or_else(nobody)?.oneshot(request).await
 }

@@ -19,7 +19,8 @@ use crate::status::State;
 const TELLING: Duration = Duration::from_secs(2);
 
 pub(super) async fn set(hub: &Hub, request: &McpRequest) -> McpResponse {
-    let cells = hub.cells.iter().filter(|cell| logs(cell));
+    let snapshot = hub.snapshot.load_full();
+    let cells = snapshot.cells.iter().filter(|cell| logs(cell));
     let services = cells.filter_map(|cell| cell.sources.as_ref());
     let services = services.flat_map(|sources| sources.in_order());
     let telling = services.map(|service| service.oneshot(request.clone()));

@@ -4,7 +4,7 @@ use mcp_router_protocol::ItemKind;
 use mcp_router_service::{McpRequest, McpResponse};
 
 use super::invalid_params;
-use crate::catalogue::{Audience, Freshness, Snapshot, page};
+use crate::catalogue::{Audience, Freshness, Snapshot, own, page};
 use crate::hub::Hub;
 use crate::status::State;
 
@@ -20,18 +20,22 @@ pub(super) async fn list(hub: &Hub, kind: ItemKind, request: &McpRequest) -> Mcp
     hub.rouse().await;
     let snapshot = hub.snapshot.load();
     let cursor = request.params.cursor();
-    let freshness = freshness(&snapshot, kind);
-    let size = hub.settings.page_size;
+    let mut freshness = freshness(&snapshot, kind);
+    // Kept for others, it would give them names that their hosts refuse.
+    freshness.public = freshness.public && snapshot.is_same_for_all(kind);
+    let size = snapshot.settings.page_size;
     let audience = Audience::of(&request.context.client);
-    let view = snapshot.view(&hub.settings, kind, audience);
-    match page(view, kind, cursor.as_ref(), size, &hub.cursors, &freshness) {
+    let view = snapshot.view(kind, audience);
+    let own = own(&snapshot.settings, kind);
+    let cursors = &hub.cursors;
+    match page(view, own, kind, cursor.as_ref(), size, cursors, &freshness) {
         Ok(result) => McpResponse::complete(result),
         Err(_) => invalid_params("Invalid cursor"),
     }
 }
 
 /// The least freshness of any contributor, and `public` only if all are (R16).
-fn freshness(snapshot: &Snapshot, kind: ItemKind) -> Freshness {
+pub(super) fn freshness(snapshot: &Snapshot, kind: ItemKind) -> Freshness {
     let mut all = Freshness {
         ttl_ms: WATCHED_TTL,
         public: true,

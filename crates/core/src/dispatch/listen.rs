@@ -2,14 +2,14 @@
 //!
 //! A listener remembers which version of each list it told of; what changes meanwhile changes the
 //! versions, not a queue. Updates of resources wait in a [mailbox](Mailbox), one for each. So a
-//! slow client costs little and misses nothing.
+//! slow client costs little and misses nothing. News of [tasks](TaskNews) are its own.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream;
-use mcp_router_protocol::{Method, RawJson, RawParams};
+use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, code};
 use mcp_router_service::{
     CallError, Event, McpRequest, McpResponse, Outcome, ResponseStream, Session,
 };
@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::subscribe::{self, SessionWatches, WATCHED};
+use super::task_news::{TASK_IDS, TaskNews};
 use super::{invalid_params, tasks};
 use crate::hub::{Changes, Hub};
 use crate::subscriptions::{Mailbox, Watch};
@@ -42,6 +43,8 @@ struct Listener {
     /// The resources that the filter names, as the client spells them. Watched for as long as the
     /// stream is there.
     watches: Vec<(String, Watch)>,
+    /// The tasks that it names.
+    tasks: TaskNews,
     pending: VecDeque<Method>,
     draining: CancellationToken,
     stage: Stage,
@@ -60,15 +63,14 @@ pub(super) async fn listen(hub: &Arc<Hub>, request: &McpRequest) -> McpResponse 
     let filter = request.params.get("notifications");
     let member = |name: &str| filter.as_ref().and_then(|filter| filter.get(name));
     let wants = |name: &str| member(name).is_some_and(|value| value.as_str() == "true");
-    // Backends need not tell of tasks, and those who ask for them must be able to take them.
-    let modern = request.context.client.takes_input_required;
-    if modern && member("taskIds").is_some() && !tasks::declares(&request.context.client) {
-        return McpResponse::error(tasks::undeclared());
-    }
     let uris: Vec<String> = match member("resourceSubscriptions").map(|uris| uris.read_owned()) {
         None => Vec::new(),
         Some(Ok(uris)) => uris,
         Some(Err(_)) => return invalid_params("resourceSubscriptions must be an array of strings"),
+    };
+    let tasks = match tasks(hub, request, member(TASK_IDS)).await {
+        Ok(tasks) => tasks,
+        Err(error) => return McpResponse::error(error),
     };
     let mut changes = hub.changes.subscribe();
     let mut told = *changes.borrow_and_update();
@@ -94,6 +96,7 @@ pub(super) async fn listen(hub: &Arc<Hub>, request: &McpRequest) -> McpResponse 
         due,
         watches: watches(hub, uris, &mailbox).await,
         mailbox,
+        tasks,
         pending: VecDeque::new(),
         draining: hub.draining.clone(),
         stage: Stage::Acknowledge,
@@ -102,6 +105,26 @@ pub(super) async fn listen(hub: &Arc<Hub>, request: &McpRequest) -> McpResponse 
         listener,
         Listener::next,
     )))
+}
+
+/// The tasks that a modern client wants to hear of; others have none.
+async fn tasks(
+    hub: &Arc<Hub>,
+    request: &McpRequest,
+    ids: Option<RawJson>,
+) -> Result<TaskNews, ErrorObject> {
+    let client = &request.context.client;
+    let Some(ids) = ids.filter(|_| client.takes_input_required) else {
+        return Ok(TaskNews::default());
+    };
+    if !tasks::declares(client) {
+        return Err(tasks::undeclared());
+    }
+    let Ok(ids) = ids.read_owned::<Vec<String>>() else {
+        let text = "taskIds must be an array of strings";
+        return Err(ErrorObject::new(code::INVALID_PARAMS, text));
+    };
+    TaskNews::open(hub, request, ids).await
 }
 
 async fn watches(hub: &Hub, mut uris: Vec<String>, mailbox: &Arc<Mailbox>) -> Vec<(String, Watch)> {
@@ -150,6 +173,9 @@ impl Listener {
                 },
                 () = due => self.collect(),
                 () = self.mailbox.news() => {}
+                (method, params) = self.tasks.next() => {
+                    return Some((Ok(notification(method, params)), self));
+                }
             }
         }
     }
@@ -176,12 +202,16 @@ impl Listener {
             let uris: Vec<_> = self.watches.iter().map(|(asked, _)| &**asked).collect();
             honoured.insert("resourceSubscriptions".to_owned(), uris.into());
         }
+        if !self.tasks.honoured().is_empty() {
+            honoured.insert(TASK_IDS.to_owned(), self.tasks.honoured().into());
+        }
         RawParams::of(&serde_json::json!({ "notifications": honoured }))
     }
 
     fn end(mut self) -> (Result<Event, CallError>, Self) {
         self.stage = Stage::Ended;
         self.watches.clear();
+        self.tasks = TaskNews::default();
         let result = RawJson::from_static(r#"{"resultType":"complete"}"#);
         (Ok(Event::Outcome(Outcome::Complete(result))), self)
     }

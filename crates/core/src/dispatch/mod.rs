@@ -2,6 +2,7 @@
 
 mod call;
 mod complete;
+mod discover;
 mod failover;
 mod headers;
 mod info;
@@ -13,6 +14,7 @@ pub(crate) mod manage;
 mod pinned;
 mod read;
 pub(crate) mod subscribe;
+mod task_news;
 mod tasks;
 mod uris;
 
@@ -36,7 +38,7 @@ pub(crate) async fn dispatch(hub: Arc<Hub>, request: McpRequest) -> Result<McpRe
         Method::PromptsGet => call::call(&hub, ItemKind::Prompt, request).await,
         Method::ResourcesRead => read::read(&hub, request).await,
         Method::Complete => complete::complete(&hub, request).await,
-        Method::Discover => Ok(McpResponse::complete(hub.snapshot.load().discover.clone())),
+        Method::Discover => Ok(discover::discover(&hub.snapshot.load())),
         Method::Listen => Ok(listen::listen(&hub, &request).await),
         Method::SetLevel if request.context.session.is_some() => {
             Ok(level::set(&hub, &request).await)

@@ -11,6 +11,7 @@ use super::uris::{Uris, offers};
 use super::{invalid_params, pinned};
 use crate::backend::Cell;
 use crate::catalogue::{Choice, Entry, Snapshot};
+use crate::counted::Counted;
 use crate::hub::Hub;
 
 pub(super) async fn read(
@@ -23,7 +24,7 @@ pub(super) async fn read(
     hub.ready().await;
     let snapshot = hub.snapshot.load_full();
     let found = owners(&snapshot, &asked);
-    let found = found.or_else(|| linked(hub, &request.context.principal, &asked));
+    let found = found.or_else(|| linked(hub, &snapshot, &request.context.principal, &asked));
     let Some((choices, own)) = found else {
         return Ok(not_found(&asked));
     };
@@ -32,9 +33,11 @@ pub(super) async fn read(
         request.params = request.params.with_uri(&own);
     }
     let principal = request.context.principal.clone();
-    let sent = send(Candidates::from(&choices[..]), request, |_, _| None);
+    let counted = Counted::item(&hub.meters, ItemKind::Resource, &own);
+    let candidates = Candidates::from(&choices[..]).counted(counted);
+    let sent = send(candidates, request, |_, _| None);
     let (answer, choice) = sent.await?;
-    let uris = Uris::new(hub, &choice.cell, &principal);
+    let uris = Uris::new(hub, snapshot.prefixed, &choice.cell, &principal);
     uris.asked(&own, &asked).answer(answer)
 }
 
@@ -54,13 +57,15 @@ fn not_found(asked: &str) -> McpResponse {
 /// The backend that gave this caller a link which says nothing about whose it is.
 fn linked(
     hub: &Hub,
+    snapshot: &Snapshot,
     principal: &Principal,
     asked: &str,
 ) -> Option<(Cow<'static, [Choice]>, String)> {
-    if hub.settings.namespaces {
+    if snapshot.prefixed {
         return None;
     }
-    let cell = hub.cells.get(hub.links.owner(principal, asked)?)?;
+    let number = hub.links.owner(principal, asked)?;
+    let cell = snapshot.cells.iter().find(|cell| cell.id == number)?;
     let choice = Choice::unlisted(cell, ItemKind::Resource, asked);
     Some((Cow::Owned(vec![choice]), asked.to_owned()))
 }
@@ -100,7 +105,8 @@ pub(super) fn owners<'a>(
     // Nobody says that it is theirs: the backends of the namespace that have resources at all.
     let mut cells: Vec<_> = snapshot.in_namespace(&namespace).collect();
     cells.retain(|cell| offers(cell, ItemKind::Resource));
-    cells.sort_by_key(|cell| (cell.meta.priority, cell.position));
+    // Equal ones stay in the order of the file.
+    cells.sort_by_key(|cell| cell.meta.priority);
     let choice = |cell: &Arc<Cell>| Choice::unlisted(cell, ItemKind::Resource, &own);
     let choices: Vec<_> = cells.into_iter().map(choice).collect();
     (!choices.is_empty()).then(|| (Cow::Owned(choices), own.into_owned()))

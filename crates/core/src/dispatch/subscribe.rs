@@ -27,7 +27,7 @@ use crate::subscriptions::{Mailbox, Watch};
 /// Resources that one client may watch.
 pub(super) const WATCHED: usize = 1000;
 /// How long a client waits for the owners' word. Without one it is promised what it asked for.
-const WORD: Duration = Duration::from_secs(5);
+pub(super) const WORD: Duration = Duration::from_secs(5);
 
 /// What one legacy session watches, and what waits for it.
 #[derive(Debug, Default)]

@@ -22,7 +22,8 @@ use crate::backend::Cell;
 use crate::hub::Hub;
 
 const EXTENSION: &str = "io.modelcontextprotocol/tasks";
-const TASK_ID: &str = "taskId";
+/// The member that names a task.
+pub(super) const TASK_ID: &str = "taskId";
 
 /// Whether a method asks for a task.
 pub(super) fn is_about_task(method: &Method) -> bool {
@@ -105,13 +106,25 @@ fn bound(principal: &Principal) -> Vec<u8> {
 }
 
 /// Where a task is, and its id there.
-fn open(hub: &Hub, principal: &Principal, id: &str) -> Option<(Pin, String)> {
+pub(super) fn open(hub: &Hub, principal: &Principal, id: &str) -> Option<(Pin, String)> {
     let content = hub.tasks.open(id, &bound(principal))?;
     let content = String::from_utf8(content).ok()?;
     let mut parts = content.splitn(3, '\0');
     let backend = parts.next()?.parse().ok()?;
     let endpoint = parts.next()?.into();
     Some((Pin { backend, endpoint }, parts.next()?.to_owned()))
+}
+
+/// The backend that a task is at, if it is still there.
+pub(super) fn owner(hub: &Hub, pin: &Pin) -> Option<Arc<Cell>> {
+    let snapshot = hub.snapshot.load();
+    let mut cells = snapshot.cells.iter();
+    cells.find(|cell| cell.meta.name == pin.backend).cloned()
+}
+
+/// -32602: nobody has this task, or it is not the caller's.
+pub(super) fn unknown() -> ErrorObject {
+    ErrorObject::new(code::INVALID_PARAMS, "Task not found")
 }
 
 /// Brings a request about a task to the backend that has it.
@@ -130,12 +143,9 @@ pub(super) async fn relay(
         return Ok(invalid_params("params.taskId must be a string"));
     };
     let found = open(hub, &request.context.principal, &asked);
-    let found = found.and_then(|(pin, own)| {
-        let mut cells = hub.cells.iter();
-        Some((cells.find(|c| c.meta.name == pin.backend)?, pin, own))
-    });
+    let found = found.and_then(|(pin, own)| Some((owner(hub, &pin)?, pin, own)));
     let Some((cell, pin, own)) = found else {
-        return Ok(invalid_params("Task not found"));
+        return Ok(McpResponse::error(unknown()));
     };
     let own = RawJson::of(&own);
     let params = request.params.with_members(&[(TASK_ID, Some(own.bytes()))]);
@@ -144,8 +154,9 @@ pub(super) async fn relay(
     // Asking twice does no more than asking once: all three are acknowledged, not answered.
     request.context.repeat.after = RepeatAfter::Failed;
     let principal = request.context.principal.clone();
-    let answer = send_to(cell, request).await?;
-    let uris = Uris::new(hub, cell, &principal);
+    let answer = send_to(&cell, request).await?;
+    let prefixed = hub.snapshot.load().prefixed;
+    let uris = Uris::new(hub, prefixed, &cell, &principal);
     Ok(match answer {
         McpResponse::Ready(Outcome::Complete(result)) => {
             McpResponse::complete(renamed(&result, &asked, &uris))

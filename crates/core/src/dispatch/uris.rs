@@ -36,15 +36,15 @@ impl Linking {
     /// address would be asked for it. One that nobody has is remembered.
     fn spell(&self, own: &str) -> Option<String> {
         let snapshot = self.hub.snapshot.load();
-        let place = self.cell.position;
+        let number = self.cell.id;
         match owners(&snapshot, own) {
-            Some((choices, _)) if choices.iter().any(|c| c.cell.position == place) => None,
+            Some((choices, _)) if choices.iter().any(|c| c.cell.id == number) => None,
             Some(_) => {
                 let namespace = self.cell.meta.namespace.as_ref()?;
                 Some(uri::expose(Some(namespace), own))
             }
             None => {
-                self.hub.links.note(&self.principal, own, place);
+                self.hub.links.note(&self.principal, own, number);
                 None
             }
         }
@@ -52,9 +52,13 @@ impl Linking {
 }
 
 impl Uris {
-    /// For an answer of this backend to this caller.
-    pub(crate) fn new(hub: &Arc<Hub>, cell: &Arc<Cell>, principal: &Principal) -> Self {
-        let prefixed = hub.settings.namespaces;
+    /// For an answer of this backend to this caller; `prefixed` if addresses carry namespaces.
+    pub(crate) fn new(
+        hub: &Arc<Hub>,
+        prefixed: bool,
+        cell: &Arc<Cell>,
+        principal: &Principal,
+    ) -> Self {
         let linking = || Linking {
             hub: hub.clone(),
             cell: cell.clone(),

@@ -4,38 +4,33 @@
 //! another stream, opened before the old one is dropped, so that nothing falls between; a stream
 //! that ends is opened again, ever more slowly while that fails.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt, stream};
+use futures::{FutureExt, StreamExt};
 use mcp_router_health::{Backoff, BackoffParams};
 use mcp_router_observe::dropped::{self, Reason as Dropped};
-use mcp_router_protocol::{Method, Namespace, RawParams};
-use mcp_router_service::{
-    CallError, Deadline, Event, McpRequest, McpResponse, McpService, Outcome, Reason,
-    RequestContext, ResponseStream, Sent,
-};
-use tokio::time::{Instant, sleep_until, timeout};
-use tower::ServiceExt;
+use mcp_router_protocol::{Method, RawParams};
+use mcp_router_service::{CallError, Event, Reason, RequestContext, ResponseStream, Sent};
+use tokio::time::{Instant, sleep_until};
 
+use super::upstream::{self, Answered};
 use crate::backend::Cell;
+use crate::hub::Hub;
 use crate::listing::Sources;
 
-/// How long a backend may take to say what it honours.
-const OPENING: Duration = Duration::from_secs(30);
-/// How long a subscription may last, for layers that measure calls.
-const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The member of the filter.
+const URIS: &str = "resourceSubscriptions";
 /// The first wait before a stream is opened again, and the longest.
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// The task that looks after one backend's subscriptions.
 pub(crate) struct Keeper {
+    hub: Arc<Hub>,
     cell: Arc<Cell>,
     sources: Sources,
-    namespace: Option<Namespace>,
     open: Option<Open>,
     backoff: Backoff,
     rng: fastrand::Rng,
@@ -49,22 +44,13 @@ struct Open {
     stream: ResponseStream,
 }
 
-/// What a backend says to a filter.
-enum Answered {
-    /// It watches these; everything that was asked for, if it does not say.
-    Open(ResponseStream, Option<HashSet<String>>),
-    /// It watches nothing.
-    No,
-}
-
 impl Keeper {
-    pub(crate) fn new(cell: Arc<Cell>, sources: Sources, namespaces: bool) -> Self {
-        let namespace = cell.meta.namespace.clone().filter(|_| namespaces);
+    pub(crate) fn new(hub: Arc<Hub>, cell: Arc<Cell>, sources: Sources) -> Self {
         let backoff = BackoffParams::RECONNECT.capped(LONGEST).starting(FIRST);
         Self {
+            hub,
             cell,
             sources,
-            namespace,
             open: None,
             backoff: Backoff::new(backoff),
             rng: fastrand::Rng::new(),
@@ -120,7 +106,8 @@ impl Keeper {
     fn notified(&self, method: &Method, params: &RawParams) {
         match method {
             Method::ResourceUpdated => {
-                let namespace = self.namespace.as_ref();
+                let prefixed = self.hub.settings().namespaces;
+                let namespace = self.cell.meta.namespace.as_ref().filter(|_| prefixed);
                 self.cell.subscriptions.updated(namespace, params);
             }
             _ => dropped::count_of(Dropped::BackendNotificationUnwanted, method),
@@ -155,7 +142,7 @@ impl Keeper {
                 self.backoff.reset();
                 self.retry_at = None;
             }
-            Ok(Answered::No) => {
+            Ok(Answered::No(_)) => {
                 self.open = None;
                 cell.subscriptions.settle(&wanted, |_| false);
             }
@@ -182,60 +169,18 @@ impl Keeper {
 /// Asks the endpoints in turn.
 async fn ask(sources: &Sources, wanted: &[Arc<str>]) -> Result<Answered, CallError> {
     let uris: Vec<&str> = wanted.iter().map(|uri| &**uri).collect();
-    let filter = serde_json::json!({ "notifications": { "resourceSubscriptions": uris } });
+    let filter = serde_json::json!({ "notifications": { URIS: uris } });
     let params = RawParams::of(&filter);
     let mut failed = CallError::new(Reason::NoBackend, Sent::No);
     for service in sources.in_order() {
-        match timeout(OPENING, open(service, params.clone())).await {
-            Ok(Ok(answered)) => return Ok(answered),
-            Ok(Err(error)) => failed = error,
-            Err(_) => failed = CallError::new(Reason::Timeout, Sent::Unknown),
+        // Whoever shares it: it is nobody's in particular.
+        let context = RequestContext::default();
+        match upstream::open(service, params.clone(), URIS, context).await {
+            Ok(answered) => return Ok(answered),
+            Err(error) => failed = error,
         }
     }
     Err(failed)
-}
-
-async fn open(service: McpService, params: RawParams) -> Result<Answered, CallError> {
-    let request = McpRequest {
-        context: RequestContext {
-            deadline: Deadline::with_cap(FOR_EVER, FOR_EVER),
-            ..RequestContext::default()
-        },
-        ..McpRequest::new(Method::Listen, params)
-    };
-    let mut stream = match service.oneshot(request).await? {
-        McpResponse::Stream(stream) => stream,
-        McpResponse::Ready(Outcome::Error(_)) => return Ok(Answered::No),
-        McpResponse::Ready(_) => {
-            let error = CallError::new(Reason::ProtocolError, Sent::Unknown);
-            return Err(error.detail("a subscription that ends at once"));
-        }
-    };
-    match stream.next().await {
-        Some(Ok(Event::Notification {
-            method: Method::SubscriptionsAcknowledged,
-            params,
-        })) => {
-            let honoured = acknowledged(&params);
-            Ok(Answered::Open(stream, Some(honoured)))
-        }
-        // It does not say what it honours, and tells news already.
-        Some(Ok(news @ Event::Notification { .. })) => {
-            let rest = stream::iter([Ok(news)]).chain(stream);
-            Ok(Answered::Open(ResponseStream::new(rest), None))
-        }
-        Some(Ok(Event::Outcome(Outcome::Error(_)))) => Ok(Answered::No),
-        Some(Err(error)) => Err(error),
-        Some(Ok(_)) | None => Err(CallError::new(Reason::BackendLost, Sent::Unknown)),
-    }
-}
-
-/// The URIs that an acknowledgement honours.
-fn acknowledged(params: &RawParams) -> HashSet<String> {
-    let filter = params.get("notifications");
-    let uris = filter.and_then(|f| f.get("resourceSubscriptions"));
-    uris.and_then(|uris| uris.read_owned().ok())
-        .unwrap_or_default()
 }
 
 async fn next(open: &mut Option<Open>) -> Option<Result<Event, CallError>> {

@@ -9,6 +9,7 @@
 mod keeper;
 mod mailbox;
 mod readers;
+pub(crate) mod upstream;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,6 +26,7 @@ use crate::backend::Cell;
 pub(crate) use keeper::Keeper;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use readers::Readers;
+pub(crate) use upstream::Answered;
 
 /// The URIs of one backend that are watched.
 pub(crate) struct Subscriptions {
@@ -70,7 +72,7 @@ struct Watcher {
 /// One client's interest in one resource. Dropping it ends it, and with the last one of a URI the
 /// upstream subscription.
 pub(crate) struct Watch {
-    cell: Arc<Cell>,
+    subscriptions: Arc<Subscriptions>,
     own: Arc<str>,
     number: u64,
 }
@@ -159,7 +161,7 @@ impl Subscriptions {
     }
 
     /// Nothing is subscribed to any more; what happens until it is again is missed.
-    fn unsettle(&self) {
+    pub(crate) fn unsettle(&self) {
         for entry in self.lock().entries.values_mut() {
             if entry.state == State::Live {
                 entry.state = State::Pending;
@@ -220,7 +222,7 @@ impl Watch {
         }
         drop(table);
         Self {
-            cell: cell.clone(),
+            subscriptions: subscriptions.clone(),
             own,
             number,
         }
@@ -229,13 +231,13 @@ impl Watch {
     /// Waits for the backend's word; false if it is no. Who does not wait for it any more calls
     /// [`promise`](Self::promise).
     pub(crate) async fn honoured(&self) -> bool {
-        let subscriptions = &self.cell.subscriptions;
+        let subscriptions = &self.subscriptions;
         let mut settled = subscriptions.settled.subscribe();
         loop {
             match self.state() {
                 State::Live => return true,
                 State::Refused => return false,
-                // The sender lives as long as the backend.
+                // The sender lives as long as this.
                 State::Pending => drop(settled.changed().await),
             }
         }
@@ -244,7 +246,7 @@ impl Watch {
     /// The client is told that it is subscribed, whatever the backend has said so far: what it
     /// misses until then, it is told later.
     pub(crate) fn promise(&self) {
-        let mut table = self.cell.subscriptions.lock();
+        let mut table = self.subscriptions.lock();
         if let Some(entry) = table.entries.get_mut(&self.own) {
             entry.missed |= entry.state == State::Pending;
         }
@@ -252,11 +254,11 @@ impl Watch {
 
     /// Whether it is this resource that `cell` calls `own`.
     pub(crate) fn is_of(&self, cell: &Cell, own: &str) -> bool {
-        self.cell.position == cell.position && *self.own == *own
+        Arc::ptr_eq(&self.subscriptions, &cell.subscriptions) && *self.own == *own
     }
 
     fn state(&self) -> State {
-        let table = self.cell.subscriptions.lock();
+        let table = self.subscriptions.lock();
         let entry = table.entries.get(&self.own);
         entry.map_or(State::Refused, |entry| entry.state)
     }
@@ -264,7 +266,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let subscriptions = &self.cell.subscriptions;
+        let subscriptions = &self.subscriptions;
         let mut table = subscriptions.lock();
         let Some(entry) = table.entries.get_mut(&self.own) else {
             return;
@@ -282,7 +284,7 @@ impl Drop for Watch {
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watch")
-            .field("backend", &self.cell.meta.name)
+            .field("number", &self.number)
             .finish_non_exhaustive()
     }
 }

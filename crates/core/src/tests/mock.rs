@@ -25,6 +25,8 @@ struct State {
     log: Mutex<Vec<(Method, Value)>>,
     repeats: Mutex<Vec<Repeat>>,
     answer: Mutex<Answer>,
+    /// What every page of a list says of how long it is good.
+    hints: Mutex<Value>,
     events: mpsc::UnboundedSender<BackendEvent>,
 }
 
@@ -50,6 +52,7 @@ impl Mock {
             log: Mutex::default(),
             repeats: Mutex::default(),
             answer: Mutex::new(Answer::Result(json!({ "content": [] }))),
+            hints: Mutex::new(json!({})),
             events,
         }));
         mock.list(ItemKind::Tool, &[tools]);
@@ -126,6 +129,11 @@ impl Mock {
             .insert(kind.list_method(), pages);
     }
 
+    /// How long its lists are good, and for whom.
+    pub(super) fn hint(&self, ttl_ms: u64, scope: &str) {
+        *self.0.hints.lock().unwrap() = json!({ "ttlMs": ttl_ms, "cacheScope": scope });
+    }
+
     pub(super) fn answer(&self, answer: Answer) {
         *self.0.answer.lock().unwrap() = answer;
     }
@@ -171,7 +179,8 @@ impl Mock {
             .get("cursor")
             .and_then(|c| c.read_owned::<String>().ok())
             .map_or(0, |c| c.parse().unwrap());
-        let mut result = json!({ kind.member(): pages[at % pages.len().max(1)] });
+        let mut result = self.0.hints.lock().unwrap().clone();
+        result[kind.member()] = json!(pages[at % pages.len().max(1)]);
         if at + 1 < pages.len() {
             result["nextCursor"] = (at + 1).to_string().into();
         }
