@@ -62,9 +62,14 @@ impl Dialect {
         let token = request.context.wants_progress.then_some(token.as_bytes());
         let id = RequestId::number(id);
         let old = request.params.meta();
+        let trace = request.context.trace.map(|trace| format!("\"{trace}\""));
+        let hop = Hop {
+            token,
+            trace: trace.as_deref().map(str::as_bytes),
+        };
         let new = match self.era() {
-            Era::Modern => Some(self.modern_meta(old.as_ref(), &request.context, token)?),
-            Era::Legacy => legacy_meta(old.as_ref(), token)?,
+            Era::Modern => Some(self.modern_meta(old.as_ref(), &request.context, hop)?),
+            Era::Legacy => legacy_meta(old.as_ref(), hop)?,
         };
         let params = self.reduced(request)?;
         let parts = request_parts(&id, &request.method, &params);
@@ -77,7 +82,7 @@ impl Dialect {
     /// A notification as this hop's backend must get it.
     pub(crate) fn notification(&self, method: &Method, params: &RawParams) -> Rope {
         let old = params.meta();
-        let params = match legacy_meta(old.as_ref(), None) {
+        let params = match legacy_meta(old.as_ref(), Hop::default()) {
             Ok(Some(new)) if self.era() == Era::Legacy => params
                 .with_members(&[("_meta", Some(new.bytes()))])
                 .unwrap_or_default(),
@@ -99,7 +104,7 @@ impl Dialect {
         &self,
         old: Option<&RawJson>,
         context: &RequestContext,
-        token: Option<&[u8]>,
+        hop: Hop<'_>,
     ) -> Result<RawJson, CallError> {
         let version = format!("\"{}\"", self.revision);
         let client = &context.client;
@@ -126,15 +131,16 @@ impl Dialect {
         let session = session.map(|s| s.log_level().unwrap_or(LogLevel::Info));
         let level = context.log_level.or(session);
         let level = level.map(|level| format!("\"{level}\""));
-        let changes: [(&str, Option<&[u8]>); 6] = [
+        let changes: [(&str, Option<&[u8]>); 7] = [
             (meta::PROTOCOL_VERSION, Some(version.as_bytes())),
             (meta::CLIENT_CAPABILITIES, Some(capabilities.bytes())),
             (meta::CLIENT_INFO, Some(info.bytes())),
             (meta::LOG_LEVEL, level.as_ref().map(|l| l.as_bytes())),
-            (meta::PROGRESS_TOKEN, token),
+            (meta::PROGRESS_TOKEN, hop.token),
             (meta::SUBSCRIPTION_ID, None),
+            (meta::TRACEPARENT, hop.trace),
         ];
-        set_members(old.unwrap_or(&none), &changes).map_err(|e| unwritable().because(e))
+        hop.set(old.unwrap_or(&none), &changes)
     }
 
     /// The backend's answer in the inner dialect.
@@ -188,9 +194,26 @@ fn unwritable() -> CallError {
     CallError::new(Reason::Internal, Sent::No).detail("parameters cannot be rewritten")
 }
 
+/// What `_meta` of one hop says of that hop alone, as JSON.
+#[derive(Clone, Copy, Default)]
+struct Hop<'a> {
+    /// Absent: the backend is to tell of no progress.
+    token: Option<&'a [u8]>,
+    /// Absent: the call is not traced here, and what the client says of its trace stays.
+    trace: Option<&'a [u8]>,
+}
+
+impl Hop<'_> {
+    /// Changes members, of which the trace is the last.
+    fn set(self, old: &RawJson, changes: &[(&str, Option<&[u8]>)]) -> Result<RawJson, CallError> {
+        let all = changes.len() - usize::from(self.trace.is_none());
+        set_members(old, &changes[..all]).map_err(|e| unwritable().because(e))
+    }
+}
+
 /// `_meta` for a legacy backend; `None` if what is there can stay.
-fn legacy_meta(old: Option<&RawJson>, token: Option<&[u8]>) -> Result<Option<RawJson>, CallError> {
-    if old.is_none() && token.is_none() {
+fn legacy_meta(old: Option<&RawJson>, hop: Hop<'_>) -> Result<Option<RawJson>, CallError> {
+    if old.is_none() && hop.token.is_none() && hop.trace.is_none() {
         return Ok(None);
     }
     let none = RawJson::from_static("{}");
@@ -200,9 +223,10 @@ fn legacy_meta(old: Option<&RawJson>, token: Option<&[u8]>) -> Result<Option<Raw
         (meta::CLIENT_INFO, None),
         (meta::LOG_LEVEL, None),
         (meta::SUBSCRIPTION_ID, None),
-        (meta::PROGRESS_TOKEN, token),
+        (meta::PROGRESS_TOKEN, hop.token),
+        (meta::TRACEPARENT, hop.trace),
     ];
-    let new = set_members(old.unwrap_or(&none), &changes).map_err(|e| unwritable().because(e))?;
+    let new = hop.set(old.unwrap_or(&none), &changes)?;
     Ok(Some(new).filter(|new| old != Some(new)))
 }
 

@@ -40,7 +40,10 @@ use mcp_router_service::{EventStream, McpService, Prober};
 
 pub use backoff::BackoffParams;
 pub use child::{ChildParams, child};
-pub use http::{ByteStream, Dial, HttpBackendParams, HttpTransport, InvalidUrl, SessionMode, http};
+pub use http::{
+    ByteStream, Dial, HttpBackendParams, HttpTransport, InvalidUrl, PostError, Posted, Poster,
+    SessionMode, http,
+};
 pub use info::Identity;
 
 /// Closes an edge: ends upstream sessions, stops the process. Bounded in time by the edge's own

@@ -40,6 +40,39 @@ fn r27_legacy_backends_get_the_clients_meta_less_the_hops_keys() {
 }
 
 #[test]
+fn r27_a_traced_calls_own_span_takes_the_place_of_the_clients_and_nothing_else() {
+    use mcp_router_protocol::TraceContext;
+    let theirs = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let ours = "00-4bf92f3577b34da6a3ce929d0e0e4736-1111111111111111-01";
+    let traced = |params: &str| {
+        let mut call = request(Method::ToolsCall, params);
+        call.context.trace = TraceContext::parse(ours);
+        call
+    };
+    let with = |trace: &str| {
+        format!(
+            r#"{{"name":"t","_meta":{{"tracestate":"a=1","traceparent":"{trace}","baggage":"b=2"}}}}"#
+        )
+    };
+    let legacy = dialect(Revision::V2025_11_25);
+    let modern = dialect(Revision::V2026_07_28);
+    let text = written(legacy.request(1, &traced(&with(theirs))).unwrap());
+    assert!(text.contains(&with(ours)), "{text}");
+    let text = written(legacy.request(1, &traced(r#"{"name":"t"}"#)).unwrap());
+    let only = format!(r#""_meta":{{"traceparent":"{ours}"}}"#);
+    assert!(text.contains(&only), "{text}");
+    let text = written(modern.request(1, &traced(&with(theirs))).unwrap());
+    assert!(text.contains(ours) && !text.contains(theirs), "{text}");
+    assert!(text.contains(r#""tracestate":"a=1""#), "{text}");
+    assert!(text.contains(r#""baggage":"b=2""#), "{text}");
+    for untraced in [legacy, modern] {
+        let call = request(Method::ToolsCall, &with(theirs));
+        let text = written(untraced.request(1, &call).unwrap());
+        assert!(text.contains(theirs), "{text}");
+    }
+}
+
+#[test]
 fn r22_no_token_goes_up_unless_the_client_gave_one() {
     let legacy = dialect(Revision::V2025_11_25);
     let text = written(legacy.request(1, &request(Method::ToolsList, "")).unwrap());

@@ -13,6 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::edge::{Edge, Failed};
 use super::messages::Messages;
+use super::traced::name_span;
 use super::{silence, url};
 use crate::client::asks::Asks;
 use crate::client::dialect::{Answer, Asked, Dialect, protocol_error};
@@ -179,7 +180,9 @@ impl Channel {
         });
         ticket.sent().begin();
         ticket.sent().written();
-        if let Err(failed) = edge.tell(&self.endpoint, HeaderMap::new(), body).await {
+        let mut headers = HeaderMap::new();
+        name_span(&mut headers, &request.context);
+        if let Err(failed) = edge.tell(&self.endpoint, headers, body).await {
             ticket.forget();
             return Err(failed.error);
         }

@@ -10,9 +10,11 @@
 //! | `level` | what conversations are told of log levels |
 //! | `exchange` | one streamable call, request to answer |
 //! | `probe` | whether the backend is well, asked apart from calls |
+//! | `post` | requests to servers that are no backends |
 //! | `renew` | connections do not outlive what their name stands for |
 //! | `standing`, `silence` | streams for what the backend tells by itself |
 //! | `subscribe` | streams for resources that clients watch |
+//! | `traced` | the span of a call, in its headers |
 //! | `dial`, `timed`, `tls` | how connections come about |
 //! | `edge`, `messages`, `refusal`, `wire` | requests, responses, and what each failure proves |
 
@@ -30,6 +32,7 @@ mod modern;
 mod negotiate;
 mod params;
 mod pool;
+mod post;
 mod probe;
 mod refusal;
 mod renew;
@@ -39,6 +42,7 @@ mod standing;
 mod subscribe;
 mod timed;
 mod tls;
+mod traced;
 mod url;
 mod wire;
 
@@ -51,6 +55,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use dial::{ByteStream, Dial};
 pub use params::{HttpBackendParams, HttpTransport, InvalidUrl, SessionMode};
+pub use post::{PostError, Posted, Poster};
 
 use crate::client::Connected;
 use crate::client::events::Events;

@@ -12,6 +12,7 @@ use mcp_router_service::{CallError, Event, McpRequest, McpResponse, Outcome, Rea
 use super::edge::{Edge, PROTOCOL_VERSION};
 use super::exchange::Exchange;
 use super::negotiate::Peer;
+use super::traced::name_span;
 use crate::client::dialect::Dialect;
 use crate::client::respond::{Source, respond};
 
@@ -44,6 +45,7 @@ pub(super) fn headers(dialect: &Dialect, request: &McpRequest) -> HeaderMap {
     if request.method == Method::ToolsCall {
         repeat_params(request, &mut headers);
     }
+    name_span(&mut headers, &request.context);
     headers
 }
 

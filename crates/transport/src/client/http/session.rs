@@ -25,6 +25,7 @@ use super::SessionMode;
 use super::edge::{Edge, Failed, SESSION_ID};
 use super::exchange::Exchange;
 use super::messages::Messages;
+use super::traced::name_span;
 use crate::client::asks::Asks;
 use crate::client::dialect::{Dialect, protocol_error};
 use crate::client::handshake;
@@ -253,6 +254,7 @@ impl Session {
         let body = current.dialect.request(id, request)?;
         mark.begin();
         let mut headers = current.headers();
+        name_span(&mut headers, &request.context);
         let posted = edge.ask(
             &self.url,
             std::mem::take(&mut headers),
