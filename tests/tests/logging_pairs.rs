@@ -2,7 +2,7 @@
 
 use mcp_router_tests::fixture::{Era, Fixture, FixtureBuilder};
 use mcp_router_tests::harness::{
-    LegacySession, ModernClient, Router, Streaming, child_entry, config, text,
+    ChildLog, LegacySession, ModernClient, Router, Streaming, child_entry, config, text, until,
 };
 use serde_json::{Value, json};
 
@@ -119,6 +119,68 @@ async fn r28_stateless_clients_get_what_they_ask_for_from_backends_of_both_eras(
         );
         assert!(asks(&client, 4, None, "error").await.is_empty(), "{kind}");
     }
+}
+
+/// The levels that a backend was told so far.
+fn told(all: &[Value]) -> Vec<String> {
+    let levels = all.iter().map(|params| params["level"].as_str());
+    levels.map(|l| l.expect("a level").to_owned()).collect()
+}
+
+/// Two clients at one backend that they share; `told` says what it was told so far.
+async fn goes_down_with_who_wanted_more(router: &Router, told: impl Fn() -> Vec<String>) {
+    let (loud, quiet) = (
+        router.legacy_session(L4).await,
+        router.legacy_session(L4).await,
+    );
+    for (session, level) in [(&quiet, "error"), (&loud, "debug")] {
+        session
+            .request("logging/setLevel", json!({ "level": level }))
+            .await;
+    }
+    // Calls of both, and of a third that is not asked what it wants: nothing new to tell.
+    for _ in 0..3 {
+        for session in [&loud, &quiet] {
+            session
+                .call("a.chatter", json!({"level": "info", "text": "x"}))
+                .await;
+        }
+        router.modern().call("a.echo", json!({})).await;
+    }
+    assert_eq!(told(), ["error", "debug"]);
+    loud.request("logging/setLevel", json!({"level": "warning"}))
+        .await;
+    until("the level went down", async || told().len() == 3).await;
+    assert_eq!(told()[2], "warning");
+    loud.close().await;
+    until("the level went down again", async || told().len() == 4).await;
+    quiet
+        .call("a.chatter", json!({"level": "info", "text": "x"}))
+        .await;
+    assert_eq!(told(), ["error", "debug", "warning", "error"]);
+}
+
+#[tokio::test]
+async fn a_shared_backend_s_level_goes_down_when_those_who_wanted_more_do_or_leave() {
+    let backend = http(Era::Legacy).sessions(false).spawn().await;
+    let shared = router(&config([("a", backend.url())])).await;
+    let log = backend.log();
+    let params = || {
+        let all = log.of("logging/setLevel");
+        all.iter().map(|r| r.params()).collect::<Vec<_>>()
+    };
+    goes_down_with_who_wanted_more(&shared, || told(&params())).await;
+
+    let child = ChildLog::new();
+    let path = child.path();
+    let args = ["--newsy", "--era", "legacy", "--log-file", &path];
+    let file = format!("backends:\n{}", child_entry("a", &args));
+    let shared = router(&file).await;
+    let params = || {
+        let all = child.received("logging/setLevel");
+        all.iter().map(|m| m["params"].clone()).collect::<Vec<_>>()
+    };
+    goes_down_with_who_wanted_more(&shared, || told(&params())).await;
 }
 
 #[tokio::test]

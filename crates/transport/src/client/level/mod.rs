@@ -90,7 +90,7 @@ pub(crate) async fn keep<F>(
     F: Future<Output = Result<McpResponse, CallError>>,
 {
     if !own {
-        wants.note(context);
+        wants.note(context, told.told.load(Ordering::Relaxed) > 0);
     }
     let session = || context.session.as_ref().and_then(|s| s.log_level());
     let wanted = || match own {
@@ -206,7 +206,7 @@ mod tests {
             std::future::ready(Ok(McpResponse::complete(RawJson::from_static("{}"))))
         };
         let (verbose, quiet) = (context(Some(Debug), None), context(Some(Error), None));
-        let nobody = context(None, None);
+        let nobody = RequestContext::default();
         for context in [&verbose, &quiet, &nobody, &verbose, &quiet, &nobody] {
             keep(&wants, &told, false, context, tell).await;
         }
@@ -219,6 +219,17 @@ mod tests {
             keep(&wants, &told, false, &nobody, tell).await;
         }
         let expected = ["\"debug\"", "\"error\"", "\"info\""];
+        assert_eq!(*log.lock().unwrap(), expected);
+        // Who never named one gets what it would get from a backend of its own.
+        let (quiet, silent) = (context(Some(Error), None), context(None, None));
+        log.lock().unwrap().clear();
+        told.reset();
+        for context in [&silent, &quiet, &silent, &quiet, &silent] {
+            keep(&wants, &told, false, context, tell).await;
+        }
+        silent.session.unwrap().close().await;
+        keep(&wants, &told, false, &quiet, tell).await;
+        let expected = ["\"error\"", "\"info\"", "\"error\""];
         assert_eq!(*log.lock().unwrap(), expected);
     }
 

@@ -14,7 +14,7 @@ use mcp_router_service::{RequestContext, Session};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::number;
+use super::{UNSAID, number};
 
 /// How long a level counts that a call named.
 const LINGER: Duration = Duration::from_secs(60);
@@ -55,14 +55,18 @@ impl Wants {
         })
     }
 
-    /// Notes what a call and its session want.
-    pub(super) fn note(self: &Arc<Self>, context: &RequestContext) {
-        let session = context.session.as_ref();
-        if let Some((session, level)) = session.and_then(|s| Some((s, s.log_level()?))) {
+    /// Notes what a call and its session want. `told`: whether the backend was told a level, so
+    /// that a session that named none does not get what the backend sends by itself.
+    pub(super) fn note(self: &Arc<Self>, context: &RequestContext, told: bool) {
+        let Some(session) = &context.session else {
+            if let Some(level) = context.log_level {
+                self.call(number(level));
+            }
+            return;
+        };
+        let level = session.log_level().or(told.then_some(UNSAID));
+        if let Some(level) = level {
             self.claim(session, number(level));
-        }
-        if let Some(level) = context.log_level.filter(|_| session.is_none()) {
-            self.call(number(level));
         }
     }
 
@@ -180,13 +184,13 @@ mod tests {
         let (verbose, debug) = session(LogLevel::Debug);
         let (_other, error) = session(LogLevel::Error);
         for _ in 0..3 {
-            wants.note(&debug);
-            wants.note(&error);
+            wants.note(&debug, true);
+            wants.note(&error, true);
         }
         assert_eq!(wants.most(), number(LogLevel::Debug));
         assert!(!is_lowered(&wants).await);
         verbose.set_log_level(LogLevel::Info);
-        wants.note(&debug);
+        wants.note(&debug, true);
         assert_eq!(wants.most(), number(LogLevel::Info));
         assert!(is_lowered(&wants).await);
         verbose.close().await;
@@ -201,12 +205,12 @@ mod tests {
             log_level: Some(LogLevel::Debug),
             ..RequestContext::default()
         };
-        wants.note(&context);
+        wants.note(&context, false);
         assert_eq!(wants.most(), number(LogLevel::Debug));
         // It is to be looked at again, when that is over.
         wants.lowered().await;
         tokio::time::advance(LINGER / 2).await;
-        wants.note(&context);
+        wants.note(&context, false);
         tokio::time::advance(LINGER / 2).await;
         assert_eq!(wants.most(), number(LogLevel::Debug));
         wants.lowered().await;
