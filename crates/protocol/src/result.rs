@@ -55,29 +55,6 @@ pub fn is_tool_error(result: &RawJson) -> bool {
         && result.get("isError").is_some_and(|v| v.as_str() == "true")
 }
 
-/// The result as a modern client must get it: with `resultType`, and where `cacheable` with
-/// `ttlMs` and `cacheScope` (R29). Members that are there stay.
-pub fn to_modern(result: &RawJson, cacheable: bool) -> RawJson {
-    let mut changes: Vec<(&str, Option<&[u8]>)> = Vec::with_capacity(3);
-    let present = json::members(result.bytes(), |k| {
-        matches!(k, "resultType" | "ttlMs" | "cacheScope")
-    });
-    let Ok(present) = present else {
-        return result.clone();
-    };
-    let missing = |key: &str| !present.iter().any(|m| m.key == key);
-    if missing("resultType") {
-        changes.push(("resultType", Some(br#""complete""#)));
-    }
-    if cacheable && missing("ttlMs") {
-        changes.push(("ttlMs", Some(b"0")));
-    }
-    if cacheable && missing("cacheScope") {
-        changes.push(("cacheScope", Some(br#""private""#)));
-    }
-    set_members(result, &changes).unwrap_or_else(|_| result.clone())
-}
-
 /// The result as a legacy client must get it: without the members that only modern revisions
 /// have (R29), in `_meta` as well.
 pub fn to_legacy(result: &RawJson) -> RawJson {
@@ -220,20 +197,11 @@ mod tests {
     }
 
     #[test]
-    fn r29_modern_members_come_and_go_without_touching_the_rest() {
-        let plain = raw(r#"{"content": [1.0], "x":2}"#);
-        let modern = to_modern(&plain, false);
-        assert_eq!(
-            modern.as_str(),
-            r#"{"resultType":"complete","content": [1.0], "x":2}"#
-        );
+    fn r29_modern_members_go_without_touching_the_rest() {
+        let modern = raw(r#"{"resultType":"complete","content": [1.0],"ttlMs":5, "x":2}"#);
         assert_eq!(to_legacy(&modern).as_str(), r#"{"content": [1.0], "x":2}"#);
+        let plain = raw(r#"{"content": [1.0], "x":2}"#);
         assert_eq!(to_legacy(&plain).bytes(), plain.bytes());
-        let list = to_modern(&raw(r#"{"tools":[],"ttlMs":5}"#), true);
-        assert_eq!(
-            list.as_str(),
-            r#"{"resultType":"complete","cacheScope":"private","tools":[],"ttlMs":5}"#
-        );
     }
 
     #[test]
