@@ -1,7 +1,9 @@
 //! The tasks and UI extensions, routed between modern peers.
 
 use mcp_router_tests::fixture::{Era, Fixture};
-use mcp_router_tests::harness::{ModernClient, Router, config, text, until};
+use mcp_router_tests::harness::{
+    ModernClient, Router, SseReader, child_entry, config, text, until,
+};
 use serde_json::{Value, json};
 
 const TASKS: &str = "io.modelcontextprotocol/tasks";
@@ -77,11 +79,9 @@ async fn tasks_are_created_polled_and_cancelled_at_the_backend_that_made_them() 
         );
         let update = json!({"taskId": id, "inputResponses": {}});
         let updated = client.request("tasks/update", update).await;
-        assert_eq!(
-            updated["result"],
-            json!({"resultType": "complete"}),
-            "{updated}"
-        );
+        let result = &updated["result"];
+        assert_eq!(result["resultType"], "complete", "{updated}");
+        assert!(result.get("status").is_none(), "{updated}");
         client.request("tasks/cancel", json!({"taskId": id})).await;
         let last = client.request("tasks/get", json!({"taskId": id})).await;
         assert_eq!(last["result"]["status"], "cancelled", "{last}");
@@ -95,6 +95,74 @@ async fn tasks_are_created_polled_and_cancelled_at_the_backend_that_made_them() 
         }
         assert_eq!(backend.log().count("tasks/get"), 3);
     }
+}
+
+/// The next news of a task.
+async fn news(events: &mut SseReader) -> Value {
+    let message = events.message().await;
+    assert_eq!(message["method"], "notifications/tasks", "{message}");
+    message["params"].clone()
+}
+
+#[tokio::test]
+async fn r23_news_of_tasks_come_from_every_backend_under_the_client_s_ids() {
+    let http = backend("one", Era::Modern).await;
+    let child = child_entry(
+        "two",
+        &["--era", "modern", "--name", "two", "--tool", "job"],
+    );
+    let file = format!("{}{child}", config([("one", http.url())]));
+    let router = Router::start(&file).await;
+    router.until_ready().await;
+    let (client, other) = (able(&router), able(&router));
+    let mut ids = Vec::new();
+    for name in ["one", "two"] {
+        router.until_healthy(name).await;
+        let made = client.call(&format!("{name}.job"), json!({})).await;
+        let id = made["result"]["taskId"].as_str().expect("an id").to_owned();
+        ids.push(id);
+    }
+    let filter = json!({"notifications": {"toolsListChanged": true, "taskIds": ids}});
+    let mut stream = client.open("subscriptions/listen", filter).await.events;
+    let acknowledged = stream.message().await;
+    let tag = "io.modelcontextprotocol/subscriptionId";
+    let own = acknowledged["params"]["_meta"][tag].clone();
+    let honoured = &acknowledged["params"]["notifications"];
+    let mut expected = ids.clone();
+    expected.sort();
+    assert_eq!(honoured["taskIds"], json!(expected), "{acknowledged}");
+    assert_eq!(honoured["toolsListChanged"], true, "{acknowledged}");
+    // A second stream of somebody else's: each task is told where it was asked for.
+    let filter = json!({"notifications": {"taskIds": [ids[1]]}});
+    let mut second = other.open("subscriptions/listen", filter).await.events;
+    second.message().await;
+
+    for _ in 0..2 {
+        client.request("tasks/get", json!({"taskId": ids[0]})).await;
+    }
+    let told = news(&mut stream).await;
+    assert_eq!(
+        (&told["taskId"], &told["_meta"][tag]),
+        (&json!(ids[0]), &own)
+    );
+    assert_eq!(told["status"], "completed", "{told}");
+    let link = &told["result"]["content"][1]["uri"];
+    assert_eq!(*link, "one+memo://hello", "{told}");
+    other
+        .request("tasks/cancel", json!({"taskId": ids[1]}))
+        .await;
+    for events in [&mut stream, &mut second] {
+        let told = news(events).await;
+        assert_eq!(told["taskId"], *ids[1], "{told}");
+        assert_eq!(told["status"], "cancelled", "{told}");
+    }
+    let asked = http.log().of("subscriptions/listen");
+    let asked: Vec<_> = asked
+        .iter()
+        .map(|seen| seen.params()["notifications"]["taskIds"].clone())
+        .filter(|ids| !ids.is_null())
+        .collect();
+    assert_eq!(asked, [json!(["one-task-0"])]);
 }
 
 #[tokio::test]
@@ -117,6 +185,18 @@ async fn clients_that_take_no_tasks_and_ids_that_nobody_gave_are_refused() {
     // The backend itself says that it cannot do without.
     let reply = plain.post("tools/call", json!({"name": "one.job"})).await;
     assert_eq!(reply.code(), Some(-32021), "{}", reply.text());
+    let filter = json!({"notifications": {"taskIds": [id]}});
+    let reply = plain.post("subscriptions/listen", filter).await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.code()),
+        (400, Some(-32021)),
+        "{}",
+        reply.text()
+    );
+    assert_eq!(reply.json()["error"]["data"], required);
+    let filter = json!({"notifications": {"taskIds": [id, "one-task-0"]}});
+    let reply = able(&router).post("subscriptions/listen", filter).await;
+    assert_eq!(reply.code(), Some(-32602), "{}", reply.text());
     for wrong in ["one-task-0", "x"] {
         let reply = able(&router)
             .post("tasks/get", json!({"taskId": wrong}))
