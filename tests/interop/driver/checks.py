@@ -17,7 +17,8 @@ class Names:
         return f"{self.namespace}.{name}" if self.namespace else name
 
     def uri(self, uri):
-        return f"{self.namespace}+{uri}" if self.namespace else uri
+        # Behind two routers an item is `a.b.tool` and a resource `a+b+uri`.
+        return f"{self.namespace.replace('.', '+')}+{uri}" if self.namespace else uri
 
     def mine(self, items, key, separator):
         """The listed names that are this backend's."""

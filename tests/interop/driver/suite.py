@@ -119,7 +119,7 @@ def run_cases(report, client, binaries, target, groups, version=None, answers=Fa
             judge(report, case, negotiated, answers[case])
 
 
-def side_by_side(report, options, work, only=""):
+def side_by_side(report, options, work, only="", first_alone=False):
     """Runs `work(client, own_report)` for every chosen client, a few at a time, and prints as they end."""
 
     def one(client):
@@ -129,6 +129,8 @@ def side_by_side(report, options, work, only=""):
         return own
 
     chosen = [client for client in chosen_clients(options) if re.search(only, client.name)]
+    if first_alone and chosen:
+        report.add(one(chosen.pop(0)))
     with ThreadPoolExecutor(options.jobs) as pool:
         for done in as_completed([pool.submit(one, client) for client in chosen]):
             report.add(done.result())
@@ -261,7 +263,9 @@ def ask_routed(report, options, fleet, work):
         for name, why in fleet.missing.items():
             own.skip(f"{client.name} -> router -> {name}", why)
 
-    side_by_side(report, options, work, asking.CLIENTS)
+    # A process that asks on a connection shared by all is asked by one at a time from its first question on;
+    # if two clients are there for that one, nobody can tell whom it is for.
+    side_by_side(report, options, work, asking.CLIENTS, first_alone=True)
     router.stop()
 
 
