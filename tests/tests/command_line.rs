@@ -123,11 +123,11 @@ fn wrong_files_and_variables_are_2_and_say_where() {
 
 #[test]
 fn what_is_not_implemented_is_refused_and_what_is_not_active_is_said() {
-    let later = "backends: [{ name: a, namespace: a, command: cat }]\nalerts: []";
+    let later = "backends: [{ name: a, namespace: a, command: cat }]\nregistration: {}";
     for args in [&[][..], &["check"]] {
         let refused = run("mcp-router-http", &[], args, Some(later));
         assert_eq!(refused.code, Some(2), "{}", refused.err);
-        assert!(refused.err.contains("not implemented yet: alerts"));
+        assert!(refused.err.contains("not implemented yet: registration"));
     }
     let inactive = [("MCP_ALLOW_REGISTRATION", "true")];
     let checked = run(

@@ -23,12 +23,12 @@ mod schema;
 mod variables;
 mod yaml;
 
-pub use load::{Flags, LoadInput, Loaded, load, without_file};
 pub use import::{Imported, Secrets, import};
+pub use load::{Flags, LoadInput, Loaded, load, without_file};
 pub use model::{
-    BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint, HttpServer,
-    HttpTransport, Limits, LogFormat, PoolConfig, RetryConfig, RoutingConfig, Separator,
-    ServerConfig, SessionMode, UnknownLogFormat,
+    AlertConfig, AlertKind, BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint,
+    HttpServer, HttpTransport, Limits, LogFormat, PoolConfig, RetryConfig, RoutingConfig,
+    Separator, ServerConfig, SessionMode, UnknownLogFormat,
 };
 pub use report::{Complaint, ConfigErrors, Finding, Place, Warning};
 pub use schema::schema;

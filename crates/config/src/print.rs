@@ -11,8 +11,8 @@ use mcp_router_routing::{Route, RoutePattern, ToolRules};
 use serde_yaml::{Mapping, Value};
 
 use crate::model::{
-    BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint, HttpServer, Limits,
-    RoutingConfig, ServerConfig,
+    AlertConfig, AlertKind, BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint,
+    HttpServer, Limits, RoutingConfig, ServerConfig,
 };
 
 /// Stands for a secret.
@@ -35,10 +35,12 @@ impl Config {
 
     fn file(&self) -> Value {
         let backends: Vec<Value> = self.backends.iter().map(backend).collect();
+        let alerts: Vec<Value> = self.alerts.iter().map(alert).collect();
         Section::new()
             .set("server", server(&self.server))
             .set("routing", routing(&self.routing))
             .set("backends", backends)
+            .maybe("alerts", (!alerts.is_empty()).then_some(alerts))
             .done()
     }
 }
@@ -245,6 +247,19 @@ fn command(section: Section, endpoint: &CommandEndpoint) -> Section {
             "replicas",
             (endpoint.processes != 1).then_some(endpoint.processes),
         )
+}
+
+fn alert(alert: &AlertConfig) -> Value {
+    let names = alert.headers.iter().map(|(name, _)| name.as_str());
+    let headers = names.fold(Section::new(), |section, name| section.set(name, HIDDEN));
+    let routing_key = matches!(alert.kind, AlertKind::PagerDuty { .. });
+    Section::new()
+        .set("type", alert.kind.as_str())
+        // Whoever knows it may speak in the router's name.
+        .maybe("url", alert.url.as_ref().map(|_| HIDDEN))
+        .maybe("routing_key", routing_key.then_some(HIDDEN))
+        .set("headers", headers.done())
+        .done()
 }
 
 fn route(route: &Route) -> Value {

@@ -3,6 +3,7 @@
 //! The check of the file has seen each key alone. What it cannot see is judged here: names that
 //! must be unique or must exist, keys that exclude each other, texts that must be URLs or patterns.
 
+mod alerts;
 mod backend;
 mod backends;
 mod endpoint;
@@ -38,13 +39,14 @@ pub(crate) struct Site<'a> {
 pub(crate) fn build(raw: RawFile, flags: &Flags, site: &mut Site<'_>) -> Config {
     let routing = routing(raw.routing.unwrap_or_default(), site);
     let server = server::server(raw.server.unwrap_or_default(), flags, site);
-    later::alerts(raw.alerts.unwrap_or_default(), site);
+    let alerts = alerts::alerts(raw.alerts.unwrap_or_default(), site);
     later::registration(&raw.registration.unwrap_or_default(), site);
     let backends = backends::backends(raw.backends, raw.mcp_servers, raw.servers, site);
     Config {
         server,
         routing,
         backends,
+        alerts,
     }
 }
 

@@ -5,11 +5,13 @@
 //! validates a second time. Where the crate that obeys a setting has a default of its own, it is
 //! an `Option` here, `None` when neither file nor environment say anything.
 
+mod alerts;
 mod backend;
 mod limits;
 mod routing;
 mod server;
 
+pub use alerts::{AlertConfig, AlertKind};
 pub use backend::{
     BackendConfig, CommandEndpoint, EndpointConfig, HttpEndpoint, HttpServer, HttpTransport,
     PoolConfig, SessionMode,
@@ -30,4 +32,6 @@ pub struct Config {
     pub routing: RoutingConfig,
     /// The backends, in the order of the file; names are unique.
     pub backends: Vec<BackendConfig>,
+    /// Who is told of outages, in the order of the file.
+    pub alerts: Vec<AlertConfig>,
 }

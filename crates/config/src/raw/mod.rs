@@ -6,6 +6,7 @@
 //! are accepted and reported, `not_implemented` ones refused. Everything is optional: what must be
 //! there is decided in `build`, which says so with a place.
 
+mod alerts;
 mod backend;
 mod later;
 mod replicas;
@@ -16,11 +17,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_yaml::Mapping;
 
+pub(crate) use alerts::{RawAlert, RawAlertType};
 pub(crate) use backend::{
     RawBackend, RawBalancing, RawBreaker, RawFailureRate, RawHealthCheck, RawProbeMethod, RawRoute,
     RawSafety, RawSession, RawStrategy, RawTransport,
 };
-pub(crate) use later::{RawAlert, RawAlertType, RawRegistration};
+pub(crate) use later::RawRegistration;
 pub(crate) use replicas::{RawReplica, RawReplicas};
 pub(crate) use server::{RawLimits, RawServer};
 pub(crate) use tools::RawTools;
@@ -47,7 +49,6 @@ pub(crate) struct RawFile {
     #[schemars(extend("x-status" = "not_implemented"))]
     pub(crate) registration: Option<RawRegistration>,
     /// Who is told when a backend becomes unhealthy or recovers.
-    #[schemars(extend("x-status" = "not_implemented"))]
     pub(crate) alerts: Option<Vec<Option<RawAlert>>>,
 }
 

@@ -139,6 +139,12 @@ pub(super) const KEYS: &[Told] = &[
         .takes("texts of at least 32 bytes")
         .example(r#"["${file:/run/secrets/mcp-router-key}"]"#),
     told("Server.ui", "true"),
+    told("Alert.type", "required").example(r#""slack""#),
+    told("Alert.url", "")
+        .takes("http or https, no user or password")
+        .example(r#""${file:/run/secrets/slack-url}""#),
+    told("Alert.routing_key", "").example(r#""${PD_KEY}""#),
+    told("Alert.headers", "{}").example(r#"{"Authorization": "Bearer ${ALERT_TOKEN}"}"#),
     told("Limits.max_connections", "10000"),
     told("Limits.max_in_flight", "4096"),
     told("Limits.max_in_flight_per_backend", "256"),

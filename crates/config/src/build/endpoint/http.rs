@@ -174,7 +174,8 @@ pub(in super::super) fn url(text: &str) -> Result<Uri, &'static str> {
     Ok(uri)
 }
 
-fn headers(
+/// Headers under the key `headers` at `path`.
+pub(in super::super) fn headers(
     raw: Option<&BTreeMap<String, String>>,
     path: &Path,
     site: &mut Site<'_>,

@@ -9,7 +9,7 @@ use crate::model::EndpointConfig;
 use crate::raw::{RawBackend, RawReplicas, RawTransport};
 use crate::yaml::Path;
 
-pub(super) use http::url;
+pub(super) use http::{headers, url};
 
 /// The endpoint, or `None` when there is none that could be built: then a complaint says why.
 pub(super) fn endpoint(
