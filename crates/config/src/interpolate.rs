@@ -5,7 +5,8 @@
 //!
 //! `${env:VAR}`, as Cursor and VS Code write it, is `${VAR}`; `$${` stands for `${` itself.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ pub(crate) struct Interpolator<'a> {
     pub(crate) env: &'a Environment,
     /// Where relative paths of `${file:…}` start.
     pub(crate) directory: PathBuf,
+    /// Files that values were to come from.
+    pub(crate) files: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl Interpolator<'_> {
@@ -130,6 +133,7 @@ impl Interpolator<'_> {
 
     fn file(&self, path: &str) -> Result<String, String> {
         let full = self.directory.join(self.env.expand_home(path));
+        self.files.borrow_mut().insert(full.clone());
         let shown = quote(path);
         let unreadable = |error: std::io::Error| format!("{shown} cannot be read: {error}");
         let file = File::open(&full).map_err(unreadable)?;
@@ -175,6 +179,7 @@ mod tests {
         Interpolator {
             env: &env,
             directory,
+            files: RefCell::default(),
         }
         .text(text)
     }
@@ -219,6 +224,7 @@ mod tests {
         let filler = Interpolator {
             env: &env,
             directory: directory.path().to_owned(),
+            files: RefCell::default(),
         };
         assert_eq!(filler.text("a-${file:key}").unwrap(), "a-s3cret");
         assert!(filler.text("${file:big}").unwrap_err().contains("larger"));

@@ -18,6 +18,7 @@ mod load;
 mod model;
 mod print;
 mod raw;
+mod register;
 mod report;
 mod schema;
 mod variables;
@@ -27,9 +28,10 @@ pub use import::{Imported, Secrets, import};
 pub use load::{Flags, LoadInput, Loaded, load, without_file};
 pub use model::{
     AlertConfig, AlertKind, BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint,
-    HttpServer, HttpTransport, Limits, LogFormat, PoolConfig, RetryConfig, RoutingConfig,
-    Separator, ServerConfig, SessionMode, UnknownLogFormat,
+    HttpServer, HttpTransport, Limits, LogFormat, PoolConfig, RegistrationConfig, RetryConfig,
+    RoutingConfig, Separator, ServerConfig, SessionMode, UnknownLogFormat,
 };
+pub use register::{Wanted, registered};
 pub use report::{Complaint, ConfigErrors, Finding, Place, Warning};
 pub use schema::schema;
 pub use variables::{Environment, VARIABLES, Variable};

@@ -1,5 +1,6 @@
 //! From a path, an environment and flags to a configuration.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +56,8 @@ pub struct Loaded {
     pub not_active: Vec<Finding>,
     /// Keys that ask for what cannot be done yet. The router must not start if there are any.
     pub not_implemented: Vec<Finding>,
+    /// The files that it was made from: the one of the backends, and those of `${file:…}`.
+    pub files: Vec<PathBuf>,
 }
 
 /// Finds and reads the file, and puts environment and flags on top. Blocks on the file system;
@@ -106,12 +109,13 @@ fn parse(
     input: &LoadInput,
     mut notes: Notes,
 ) -> Result<Loaded, ConfigErrors> {
+    notes.files.insert(path.clone());
     let document = match yaml::parse(text) {
         Ok(document) => document,
         Err(unread) => {
             notes.complaints.extend(unread.complaints);
             let source = Source::new(path, unread.masked);
-            return Err(ConfigErrors::new(notes.complaints, Some(source)));
+            return Err(ConfigErrors::new(notes.complaints, Some(source)).about(notes.files));
         }
     };
     let Document {
@@ -122,7 +126,13 @@ fn parse(
     let schema = &*SCHEMA;
     let directory = path.parent().map(Path::to_owned).unwrap_or_default();
     let env = &input.env;
-    let filled = Interpolator { env, directory }.fill(&mut value, &places, &mut notes);
+    let interpolator = Interpolator {
+        env,
+        directory,
+        files: RefCell::default(),
+    };
+    let filled = interpolator.fill(&mut value, &places, &mut notes);
+    notes.files.extend(interpolator.files.into_inner());
     let known = |key: &str| {
         schema
             .pointer("/properties")
@@ -152,7 +162,7 @@ fn parse(
     let mut masks = Masks::new(&places, &text);
     unknown.iter().for_each(|path| masks.hide(path));
     let source = Source::new(path, masks.apply());
-    Err(ConfigErrors::new(notes.complaints, Some(source)))
+    Err(ConfigErrors::new(notes.complaints, Some(source)).about(notes.files))
 }
 
 /// The checked tree as keys.
@@ -174,5 +184,6 @@ fn loaded(config: Config, path: Option<PathBuf>, notes: Notes) -> Loaded {
         warnings: notes.warnings,
         not_active: notes.not_active,
         not_implemented: notes.not_implemented,
+        files: notes.files.into_iter().collect(),
     }
 }

@@ -197,24 +197,6 @@ fn a_file_of_the_python_router_works_as_it_is_and_every_key_of_it_is_active() {
 }
 
 #[test]
-fn keys_of_later_releases_are_found_not_ignored() {
-    let text = r#"
-backends: []
-registration: { allow_private: true }
-"#;
-    let loaded = load_text(text).unwrap();
-    let mut found: Vec<String> = loaded
-        .not_implemented
-        .iter()
-        .map(|f| f.key.clone())
-        .collect();
-    found.sort();
-    let expected = ["registration"];
-    assert_eq!(found, expected);
-    assert!(loaded.not_implemented.iter().all(|f| f.place.is_some()));
-}
-
-#[test]
 fn separators_that_keep_names_apart_are_accepted() {
     let load = |text: &str| {
         let text = format!("backends: []\nrouting: {{ namespace_separator: {text} }}");

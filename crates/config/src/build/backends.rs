@@ -34,6 +34,16 @@ pub(super) fn backends(
     entries.into_iter().filter_map(build).collect()
 }
 
+/// One backend that stands in no file.
+pub(super) fn one(raw: RawBackend, site: &mut Site<'_>) -> Option<BackendConfig> {
+    let entry = Entry {
+        path: Path::root(),
+        is_host: false,
+        raw,
+    };
+    backend::backend(entry, &HashSet::new(), site)
+}
+
 /// One way of naming backends a file.
 fn exclusive(
     list: &Option<Vec<Option<RawBackend>>>,

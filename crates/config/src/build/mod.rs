@@ -8,17 +8,22 @@ mod backend;
 mod backends;
 mod endpoint;
 mod health;
-mod later;
 mod routes;
 mod server;
 mod tools;
+
+pub(crate) use endpoint::RUNNER;
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::load::Flags;
-use crate::model::{Config, RetryConfig, RoutingConfig, Separator};
-use crate::raw::{RawFile, RawRetry, RawRouting, RawSeparator, RawStrategy};
+use crate::model::{
+    BackendConfig, Config, RegistrationConfig, RetryConfig, RoutingConfig, Separator,
+};
+use crate::raw::{
+    RawBackend, RawFile, RawRegistration, RawRetry, RawRouting, RawSeparator, RawStrategy,
+};
 use crate::report::{Complaint, Notes};
 use crate::variables::{Environment, Said};
 use crate::yaml::{Path, Places};
@@ -40,13 +45,32 @@ pub(crate) fn build(raw: RawFile, flags: &Flags, site: &mut Site<'_>) -> Config 
     let routing = routing(raw.routing.unwrap_or_default(), site);
     let server = server::server(raw.server.unwrap_or_default(), flags, site);
     let alerts = alerts::alerts(raw.alerts.unwrap_or_default(), site);
-    later::registration(&raw.registration.unwrap_or_default(), site);
+    let registration = registration(raw.registration.unwrap_or_default(), site);
     let backends = backends::backends(raw.backends, raw.mcp_servers, raw.servers, site);
     Config {
         server,
         routing,
         backends,
         alerts,
+        registration,
+    }
+}
+
+/// One backend that no file holds.
+pub(crate) fn one(raw: RawBackend, site: &mut Site<'_>) -> Option<BackendConfig> {
+    backends::one(raw, site)
+}
+
+fn registration(raw: RawRegistration, site: &mut Site<'_>) -> RegistrationConfig {
+    let path = Path::root().key("registration").key("allow_commands");
+    let allow_commands = raw.allow_commands.unwrap_or_default();
+    let commands = allow_commands.iter().enumerate();
+    for (at, _) in commands.filter(|(_, command)| command.trim().is_empty()) {
+        site.wrong(&path.item(at), "must not be empty");
+    }
+    RegistrationConfig {
+        allow_private: raw.allow_private.unwrap_or(false),
+        allow_commands,
     }
 }
 

@@ -11,8 +11,8 @@ use mcp_router_routing::balance::Policy;
 use mcp_router_routing::{Route, ToolRules};
 use secrecy::SecretString;
 
-/// One backend, ready to be built.
-#[derive(Clone, Debug)]
+/// One backend, ready to be built. Two are equal if they say the same, secrets included.
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BackendConfig {
     /// Unique.
@@ -48,7 +48,7 @@ pub struct BackendConfig {
 }
 
 /// Where a backend is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum EndpointConfig {
     /// Servers to connect to.
@@ -72,7 +72,7 @@ pub struct HttpEndpoint {
 }
 
 /// One of the servers of a backend.
-#[derive(Clone)]
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct HttpServer {
     /// `http` or `https`, with a host and without credentials.

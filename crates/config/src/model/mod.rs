@@ -8,7 +8,9 @@
 mod alerts;
 mod backend;
 mod limits;
+mod registration;
 mod routing;
+mod same;
 mod server;
 
 pub use alerts::{AlertConfig, AlertKind};
@@ -17,6 +19,7 @@ pub use backend::{
     PoolConfig, SessionMode,
 };
 pub use limits::Limits;
+pub use registration::RegistrationConfig;
 pub use routing::{RetryConfig, RoutingConfig, Separator};
 pub use server::{LogFormat, ServerConfig, UnknownLogFormat};
 
@@ -34,4 +37,6 @@ pub struct Config {
     pub backends: Vec<BackendConfig>,
     /// Who is told of outages, in the order of the file.
     pub alerts: Vec<AlertConfig>,
+    /// What clients may register at run time.
+    pub registration: RegistrationConfig,
 }

@@ -9,8 +9,9 @@ use serde::Deserialize;
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Registration")]
 pub(crate) struct RawRegistration {
-    /// Whether private and loopback addresses may be registered.
+    /// Register servers at private, loopback and other addresses that are not the internet's.
     pub(crate) allow_private: Option<bool>,
-    /// Programs that may be registered.
+    /// Programs that may be registered, with whatever arguments, and whole command lines. Allow no
+    /// shell and no interpreter by its name alone: their arguments are programs.
     pub(crate) allow_commands: Option<Vec<String>>,
 }

@@ -45,8 +45,7 @@ pub(crate) struct RawFile {
     pub(crate) routing: Option<RawRouting>,
     /// What belongs to the router itself.
     pub(crate) server: Option<RawServer>,
-    /// Registration of backends at run time.
-    #[schemars(extend("x-status" = "not_implemented"))]
+    /// Registration of backends at run time, which `MCP_ALLOW_REGISTRATION` switches on.
     pub(crate) registration: Option<RawRegistration>,
     /// Who is told when a backend becomes unhealthy or recovers.
     pub(crate) alerts: Option<Vec<Option<RawAlert>>>,

@@ -8,9 +8,9 @@
 mod nearest;
 mod render;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 
 use crate::yaml::Path;
 
@@ -74,6 +74,7 @@ pub struct Finding {
 pub struct ConfigErrors {
     complaints: Vec<Complaint>,
     source: Option<Source>,
+    files: Vec<PathBuf>,
 }
 
 // === impl Complaint ===
@@ -152,7 +153,22 @@ impl ConfigErrors {
     pub(crate) fn new(mut complaints: Vec<Complaint>, source: Option<Source>) -> Self {
         // Those without a place first, then as in the file.
         complaints.sort_by_key(|complaint| complaint.place);
-        Self { complaints, source }
+        Self {
+            complaints,
+            source,
+            files: Vec::new(),
+        }
+    }
+
+    pub(crate) fn about(mut self, files: BTreeSet<PathBuf>) -> Self {
+        self.files = files.into_iter().collect();
+        self
+    }
+
+    /// The files that were read or looked for on behalf of the configuration: when one of them
+    /// changes, it may be right.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// Each complaint, in the order of the file. Never empty.
@@ -193,6 +209,8 @@ pub(crate) struct Notes {
     pub(crate) warnings: Vec<Warning>,
     pub(crate) not_active: Vec<Finding>,
     pub(crate) not_implemented: Vec<Finding>,
+    /// Files that the configuration depends on.
+    pub(crate) files: BTreeSet<PathBuf>,
     /// Values that were complained about and are gone: nobody needs to be told that they are missing.
     pub(crate) bad: HashSet<Path>,
 }

@@ -60,7 +60,7 @@ pub(crate) fn read(env: &Environment, notes: &mut Notes) -> Said {
         }),
         allow_registration: reader.get("MCP_ALLOW_REGISTRATION", switch),
     };
-    note_later(env, &said, notes);
+    note_later(env, notes);
     said
 }
 
@@ -81,20 +81,14 @@ fn warn_of_unknown(env: &Environment, notes: &mut Notes) {
 }
 
 /// Variables that have no effect yet.
-fn note_later(env: &Environment, said: &Said, notes: &mut Notes) {
+fn note_later(env: &Environment, notes: &mut Notes) {
     let finding = |name: &str| Finding {
         key: name.to_owned(),
         backend: None,
         place: None,
     };
     for variable in VARIABLES.iter().filter(|variable| !variable.active) {
-        let idle = match variable.name {
-            // Switched off is what they are.
-            "MCP_CONFIG_WATCH" => said.watch == Some(false),
-            "MCP_ALLOW_REGISTRATION" => said.allow_registration == Some(false),
-            _ => false,
-        };
-        if env.get(variable.name).is_some() && !idle {
+        if env.get(variable.name).is_some() {
             notes.not_active.push(finding(variable.name));
         }
     }
@@ -223,8 +217,7 @@ mod tests {
         assert_eq!(said.request_timeout, Some(Duration::from_millis(2500)));
         assert_eq!(said.max_backoff, Some(Duration::ZERO));
         let later: Vec<&str> = notes.not_active.iter().map(|f| f.key.as_str()).collect();
-        let expected = ["MCP_ALLOW_REGISTRATION"];
-        assert_eq!(later, expected);
+        assert!(later.is_empty(), "{later:?}");
     }
 
     #[test]

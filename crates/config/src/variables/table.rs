@@ -23,13 +23,6 @@ const fn active(name: &'static str, default: &'static str, meaning: &'static str
     }
 }
 
-const fn later(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
-    Variable {
-        active: false,
-        ..active(name, default, meaning)
-    }
-}
-
 /// Every variable, in the order of the documentation.
 pub const VARIABLES: &[Variable] = &[
     active("MCP_SERVER_NAME", "mcp-router", "name told to clients"),
@@ -81,7 +74,7 @@ pub const VARIABLES: &[Variable] = &[
         "10",
         "longest wait between attempts, in seconds; 0: none",
     ),
-    later("MCP_CONFIG_WATCH", "true", "reload when the file changes"),
+    active("MCP_CONFIG_WATCH", "true", "reload when the file changes"),
     active(
         "MCP_CONFIG_LENIENT",
         "false",
@@ -93,7 +86,7 @@ pub const VARIABLES: &[Variable] = &[
         "text or json",
     ),
     active("RUST_LOG", "info", "what to log, by level and module"),
-    later(
+    active(
         "MCP_ALLOW_REGISTRATION",
         "false",
         "register backends at run time",

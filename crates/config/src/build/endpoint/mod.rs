@@ -10,6 +10,7 @@ use crate::raw::{RawBackend, RawReplicas, RawTransport};
 use crate::yaml::Path;
 
 pub(super) use http::{headers, url};
+pub(crate) use package::RUNNER;
 
 /// The endpoint, or `None` when there is none that could be built: then a complaint says why.
 pub(super) fn endpoint(

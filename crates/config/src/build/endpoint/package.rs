@@ -4,7 +4,7 @@
 //! claims to be: no option, no path, no other scheme.
 
 /// What starts Python programs from an index or from a repository.
-pub(super) const RUNNER: &str = "uvx";
+pub(crate) const RUNNER: &str = "uvx";
 
 /// What stands before the owner of a repository.
 const GITHUB: &str = "github:";
