@@ -19,6 +19,7 @@
 mod build;
 mod cli;
 mod demo;
+mod metrics;
 mod reload;
 mod report;
 mod run;

@@ -8,11 +8,14 @@ mod limits;
 mod memory;
 mod stack;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_router_config::{BackendConfig, Config, Separator};
-use mcp_router_core::{Backend, BuildError, Router};
+use mcp_router_core::{Backend, BuildError, OWN_TOOLS, Router};
 use mcp_router_layers::DrainLayer;
+use mcp_router_observe::CallSink;
+use mcp_router_observe::metrics::Meters;
 use mcp_router_protocol::BackendName;
 use mcp_router_service::McpService;
 use mcp_router_service::seal::{KeyError, Purpose, Sealer};
@@ -48,6 +51,8 @@ pub struct Built {
     pub service: McpService,
     /// Ends the calls in flight with an answer, when there is no more time for them.
     pub calls: DrainLayer,
+    /// Counts the calls.
+    pub meters: Meters,
 }
 
 /// Why a router could not be started.
@@ -120,12 +125,15 @@ impl Plan {
         for backend in self.backends()? {
             builder = builder.backend(backend);
         }
-        let router = builder.build()?;
+        let meters = Meters::new(OWN_TOOLS);
+        let router = builder.meters(meters.clone()).build()?;
+        let sinks: Vec<Arc<dyn CallSink>> = vec![Arc::new(meters.clone())];
         let calls = DrainLayer::new();
         Ok(Built {
-            service: stack::front(router.clone().into_service(), calls.clone()),
+            service: stack::front(router.clone().into_service(), calls.clone(), sinks),
             router,
             calls,
+            meters,
         })
     }
 

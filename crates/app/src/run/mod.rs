@@ -14,6 +14,8 @@ use mcp_router_transport::server;
 use tokio_util::sync::CancellationToken;
 
 use crate::build::{Plan, StartError, http_params, serve_params, stdio_params};
+use crate::metrics::{self, Metrics};
+use crate::reload::Reloads;
 use end::End;
 use signals::Signals;
 
@@ -48,12 +50,16 @@ pub(crate) async fn http(plan: Plan) -> Result<(), RunError> {
     let listener = bind::listen(&plan.config.server).await?;
     let built = plan.build()?;
     let end = End::new(&built, &plan.config.server);
-    let params =
-        http_params(&plan.config, pages::pages(&built.router)).map_err(StartError::from)?;
+    let (page, metrics) = Metrics::of(&built, listener.addr, &Reloads::default());
+    let mut pages = pages::pages(&built.router);
+    pages.push(page);
+    let params = http_params(&plan.config, pages).map_err(StartError::from)?;
     let stop = CancellationToken::new();
+    let service = server::http(built.service, params);
+    metrics.ask(&service);
     let mut serving = tokio::spawn(server::serve(
         listener.socket,
-        server::http(built.service, params),
+        service,
         serve_params(&plan.config),
         stop.clone(),
     ));
@@ -84,6 +90,7 @@ pub(crate) async fn stdio(plan: Plan) -> Result<(), RunError> {
     let built = plan.build()?;
     let end = End::new(&built, &plan.config.server);
     let stop = CancellationToken::new();
+    let _watch = metrics::watch(&built.router);
     let params = stdio_params(&plan.config);
     let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
     let mut serving = Box::pin(server::stdio(

@@ -61,6 +61,14 @@ families! {
     BACKEND_FAILURES = Gauge "mcp_router_backend_failures" ["backend"];
     /// Calls that the endpoints of the backend are working on
     IN_FLIGHT = Gauge "mcp_router_in_flight" ["backend"];
+    /// Requests of clients over HTTP that the router works on, however far they have come
+    CLIENT_REQUESTS = Gauge "mcp_router_client_requests_in_flight" [];
+    /// Streams to clients that stay open by themselves: for changes, and those of HTTP+SSE
+    CLIENT_STREAMS = Gauge "mcp_router_client_streams" [];
+    /// Sessions of clients in memory
+    SESSIONS = Gauge "mcp_router_sessions" [];
+    /// Sessions that were brought back from their ids
+    SESSIONS_REVIVED = Counter "mcp_router_sessions_revived_total" [];
     /// Tools that the backend offers
     BACKEND_TOOLS = Gauge "mcp_router_backend_tools" ["backend"];
     /// Tools that a client of this kind is given, the router's own included

@@ -48,7 +48,7 @@ mod peer;
 mod serve;
 mod stdio;
 
-pub use http::{Body, HttpService, SessionCounts, http};
+pub use http::{Body, HttpService, Load, SessionCounts, http};
 pub use keys::{Seals, WallClock};
 pub use params::{HttpLimits, HttpParams, HttpTimes, Page, ServeParams, StdioParams};
 pub use serve::{LocalAddr, ServeOutcome, serve};

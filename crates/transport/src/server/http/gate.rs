@@ -10,6 +10,7 @@ use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{Method, Response, StatusCode, Version};
+use mcp_router_observe::dropped::{self, Reason};
 
 use super::body::Body;
 use super::reply;
@@ -97,6 +98,7 @@ impl Gate {
         let text = origin.to_str().unwrap_or_default().to_ascii_lowercase();
         let known = self.origins.contains(&text) || is_loopback_origin(&text);
         if all.next().is_some() || !known {
+            dropped::count(Reason::OriginRefused);
             return refuse(StatusCode::FORBIDDEN, "this Origin is not allowed");
         }
         Ok(Some(origin.clone()))
@@ -122,6 +124,7 @@ impl Gate {
         if self.knows(&host, head.extensions.get::<LocalAddr>()) {
             return Ok(());
         }
+        dropped::count(Reason::HostRefused);
         refuse(StatusCode::FORBIDDEN, "this Host is not allowed")
     }
 

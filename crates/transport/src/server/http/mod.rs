@@ -11,6 +11,7 @@ mod gate;
 mod intake;
 mod keep;
 mod legacy;
+mod load;
 mod modern;
 mod negotiate;
 mod post;
@@ -40,6 +41,7 @@ use tower::{BoxError, Service};
 pub use body::Body;
 use gate::Gate;
 use resume::Replays;
+pub use load::Load;
 pub use sessions::SessionCounts;
 use sessions::Sessions;
 

@@ -2,6 +2,7 @@
 
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
+use mcp_router_observe::dropped::{self, Reason};
 use mcp_router_protocol::{ErrorObject, RequestId, code};
 
 use super::body::Body;
@@ -67,6 +68,7 @@ pub(super) fn elsewhere(allow: &'static str, text: &str) -> Response<Body> {
 
 /// 503: a limit is reached, nothing was done.
 pub(super) fn full(what: &str) -> Response<Body> {
+    dropped::count(Reason::RouterFull);
     let text = format!("the router is full: too many {what}");
     let mut answer = refused(StatusCode::SERVICE_UNAVAILABLE, &text);
     let headers = answer.headers_mut();
