@@ -16,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alerts;
 mod build;
 mod cli;
 mod demo;
@@ -23,6 +24,7 @@ mod metrics;
 mod reload;
 mod report;
 mod run;
+mod ui;
 
 pub use build::{Built, Plan, StartError};
 pub use cli::{Edge, main};

@@ -8,12 +8,17 @@ use mcp_router_layers::{Balance, Balanced, Breaker, Endpoint, Replica, Timeout};
 use mcp_router_service::{EventStream, McpService, Prober};
 use tower::BoxError;
 
+use super::NamedBy;
 use super::edge::{self, Edge};
 use super::stack::{self, StackParams};
 use crate::demo::Demo;
 
 /// A configured backend, started unless it is switched off.
-pub(super) fn configured(backend: &BackendConfig, config: &Config) -> Result<Backend, BoxError> {
+pub(super) fn configured(
+    backend: &BackendConfig,
+    config: &Config,
+    by: NamedBy,
+) -> Result<Backend, BoxError> {
     let described = |built: Backend| {
         built
             .namespace(backend.namespace.clone())
@@ -22,12 +27,13 @@ pub(super) fn configured(backend: &BackendConfig, config: &Config) -> Result<Bac
             .managed(edge::is_managed(&backend.endpoint))
             .routes(backend.routes.clone())
             .safety(backend.safety)
+            .trusted(by == NamedBy::Operator)
             .tool_rules(backend.tools.clone())
     };
     if !backend.auto_start {
         return Ok(described(Backend::disabled(backend.name.clone())));
     }
-    let edges = edge::connect(backend, config)?;
+    let edges = edge::connect(backend, config, by)?;
     let watched: Vec<_> = edges.iter().map(Watched::of).collect();
     let endpoints = watched.iter().map(|place| place.endpoint.clone()).collect();
     let stacked = stacked(backend, StackParams::of(backend, config), edges)?;

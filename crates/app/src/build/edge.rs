@@ -16,6 +16,9 @@ use mcp_router_transport::client::{
 use secrecy::ExposeSecret;
 use tower::BoxError;
 
+use super::NamedBy;
+use crate::reload::PublicOnly;
+
 /// One server or process of a backend, started.
 pub(super) struct Edge {
     pub(super) service: McpService,
@@ -27,9 +30,13 @@ pub(super) struct Edge {
 }
 
 /// Starts the edges of a backend: at least one. They connect on their own time.
-pub(super) fn connect(backend: &BackendConfig, config: &Config) -> Result<Vec<Edge>, BoxError> {
+pub(super) fn connect(
+    backend: &BackendConfig,
+    config: &Config,
+    by: NamedBy,
+) -> Result<Vec<Edge>, BoxError> {
     match &backend.endpoint {
-        EndpointConfig::Http(http) => servers(backend, http, config),
+        EndpointConfig::Http(http) => servers(backend, http, config, by),
         EndpointConfig::Command(command) => Ok(processes(backend, command, config)),
         _ => Err("this kind of endpoint is not known here".into()),
     }
@@ -39,6 +46,7 @@ fn servers(
     backend: &BackendConfig,
     http: &HttpEndpoint,
     config: &Config,
+    by: NamedBy,
 ) -> Result<Vec<Edge>, BoxError> {
     let mut seen: HashMap<String, u32> = HashMap::new();
     let mut edges = Vec::with_capacity(http.servers.len());
@@ -53,6 +61,9 @@ fn servers(
         let endpoint = Endpoint::new(key, backend.breaker).with_priority(server.priority);
         let mut params = http_params(backend, http, server, config)?;
         params.endpoint = endpoint.key().clone();
+        if by == (NamedBy::Client { private: false }) {
+            params.dial = Some(PublicOnly::dial());
+        }
         edges.push(Edge::new(client::http(params), endpoint));
     }
     Ok(edges)
@@ -87,7 +98,7 @@ impl Edge {
 }
 
 /// Where a backend is, for people: nothing secret in it.
-pub(super) fn url_text(endpoint: &EndpointConfig) -> String {
+pub(crate) fn url_text(endpoint: &EndpointConfig) -> String {
     match endpoint {
         EndpointConfig::Http(http) => {
             let urls: Vec<_> = http.servers.iter().map(|s| s.display_url()).collect();

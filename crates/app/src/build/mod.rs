@@ -2,6 +2,7 @@
 //! in front of all.
 
 mod backend;
+mod change;
 mod describe;
 mod edge;
 mod limits;
@@ -11,18 +12,22 @@ mod stack;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_router_config::{BackendConfig, Config, Separator};
-use mcp_router_core::{Backend, BuildError, OWN_TOOLS, Router};
+use mcp_router_config::Config;
+use mcp_router_core::{Backend, BuildError, Manager, OWN_TOOLS, Router};
 use mcp_router_layers::DrainLayer;
 use mcp_router_observe::CallSink;
 use mcp_router_observe::metrics::Meters;
+use mcp_router_observe::recent::RecentCalls;
 use mcp_router_protocol::BackendName;
 use mcp_router_service::McpService;
 use mcp_router_service::seal::{KeyError, Purpose, Sealer};
 use secrecy::ExposeSecret;
 
 use crate::demo;
+use crate::reload::Origin;
+pub(crate) use change::{NamedBy, Shape};
 pub(crate) use describe::{LayerText, layers};
+pub(crate) use edge::url_text;
 pub(crate) use limits::{http_params, serve_params, stdio_params};
 
 /// Where the backends come from.
@@ -40,6 +45,10 @@ pub struct Plan {
     pub(crate) config: Config,
     source: Source,
     wait: Duration,
+    recent: Option<Arc<RecentCalls>>,
+    manager: Option<Arc<dyn Manager>>,
+    /// What the configuration was made from, if it can be read again.
+    pub(crate) origin: Option<Origin>,
 }
 
 /// A running router, and the service that client edges take.
@@ -86,6 +95,9 @@ impl Plan {
             config,
             source,
             wait: Duration::from_secs(2),
+            recent: None,
+            manager: None,
+            origin: None,
         }
     }
 
@@ -96,6 +108,12 @@ impl Plan {
         self
     }
 
+    /// Has the calls that end noted there, for a page that shows them.
+    pub(crate) fn noting(mut self, recent: Arc<RecentCalls>) -> Self {
+        self.recent = Some(recent);
+        self
+    }
+
     /// Starts the router: connects to every backend, and starts the processes of those that are
     /// commands. Returns without waiting for any of them. Call it inside a tokio runtime.
     ///
@@ -103,31 +121,22 @@ impl Plan {
     /// If something about the plan cannot be done at all. A backend that is not there is no error.
     pub fn build(&self) -> Result<Built, StartError> {
         let keys = keys(&self.config);
-        let mut builder = Router::builder()
-            .server_name(&self.config.server.name)
-            .namespaces(self.config.routing.enable_namespace_prefixing)
-            .fitted_names(self.config.routing.namespace_separator == Separator::Underscores)
-            .default_strategy(self.config.routing.default_strategy)
-            .stale_ttl(self.config.server.stale_ttl)
-            .cache_ttl(self.config.routing.cache_ttl)
-            .startup_wait(self.config.routing.startup_wait.unwrap_or(self.wait))
+        let mut builder = self
+            .settings()
             .cursor_sealer(Sealer::new(&keys, Purpose::Cursor)?)
             .state_sealer(Sealer::new(&keys, Purpose::State)?)
             .task_sealer(Sealer::new(&keys, Purpose::Task)?)
             .parking(limits::parking(&self.config));
-        let limits = &self.config.server.limits;
-        if let Some(size) = limits.page_size {
-            builder = builder.page_size(size);
-        }
-        if let Some(items) = limits.max_items_per_backend {
-            builder = builder.max_items(items);
+        if let Some(manager) = &self.manager {
+            builder = builder.manager(manager.clone());
         }
         for backend in self.backends()? {
             builder = builder.backend(backend);
         }
         let meters = Meters::new(OWN_TOOLS);
         let router = builder.meters(meters.clone()).build()?;
-        let sinks: Vec<Arc<dyn CallSink>> = vec![Arc::new(meters.clone())];
+        let mut sinks: Vec<Arc<dyn CallSink>> = vec![Arc::new(meters.clone())];
+        sinks.extend(self.recent.clone().map(|recent| recent as Arc<dyn CallSink>));
         let calls = DrainLayer::new();
         Ok(Built {
             service: stack::front(router.clone().into_service(), calls.clone(), sinks),
@@ -145,15 +154,10 @@ impl Plan {
                 .collect());
         }
         let backends = self.config.backends.iter();
-        backends.map(|config| self.backend(config)).collect()
+        let built = |config| self.backend(config, NamedBy::Operator);
+        backends.map(built).collect()
     }
 
-    fn backend(&self, config: &BackendConfig) -> Result<Backend, StartError> {
-        backend::configured(config, &self.config).map_err(|source| StartError::Backend {
-            backend: config.name.clone(),
-            source,
-        })
-    }
 }
 
 /// The secrets that replicas share; none, if the file names none.

@@ -67,7 +67,7 @@ fn stacks_obey_the_backend_then_the_file_then_the_layers() {
 async fn each_server_and_process_is_an_endpoint_with_a_name_of_its_own_and_no_secret() {
     let config = config(FILE);
     let keys = |at: usize| -> Vec<String> {
-        let edges = edge::connect(&config.backends[at], &config).unwrap();
+        let edges = edge::connect(&config.backends[at], &config, NamedBy::Operator).unwrap();
         edges.iter().map(|e| e.endpoint.key().to_string()).collect()
     };
     assert_eq!(keys(0), ["http://127.0.0.1:1/mcp?***"]);
@@ -79,7 +79,7 @@ async fn each_server_and_process_is_an_endpoint_with_a_name_of_its_own_and_no_se
 #[tokio::test(start_paused = true)]
 async fn each_endpoint_has_a_circuit_of_its_own_with_the_numbers_of_the_file() {
     let config = config(FILE);
-    let edges = edge::connect(&config.backends[4], &config).unwrap();
+    let edges = edge::connect(&config.backends[4], &config, NamedBy::Operator).unwrap();
     let [first, second] = [&edges[0].endpoint, &edges[1].endpoint];
     for _ in 0..2 {
         assert_eq!(first.state(), CircuitState::Closed);

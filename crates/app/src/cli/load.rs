@@ -6,6 +6,7 @@ use mcp_router_observe::{InitError, LogFormat, LogGuard};
 use super::args::Cli;
 use super::{FAILED, USAGE, terminal};
 use crate::build::{Plan, Source};
+use crate::reload::Origin;
 use crate::report;
 
 /// Reads the configuration that the arguments name; complains and answers the exit code if it is
@@ -19,15 +20,19 @@ pub(super) fn loaded(cli: &Cli) -> Result<Loaded, u8> {
 
 /// Reads the configuration that the arguments name, without a word.
 pub(super) fn quietly(cli: &Cli) -> Result<Loaded, ConfigErrors> {
-    let input = LoadInput {
+    let input = input(cli);
+    match cli.demo {
+        true => without_file(&input),
+        false => load(&input),
+    }
+}
+
+fn input(cli: &Cli) -> LoadInput {
+    LoadInput {
         path: cli.config.clone(),
         env: Environment::of_process(),
         flags: cli.flags.clone(),
         ..LoadInput::default()
-    };
-    match cli.demo {
-        true => without_file(&input),
-        false => load(&input),
     }
 }
 
@@ -40,8 +45,14 @@ pub(super) fn plan(cli: &Cli, loaded: Loaded) -> Result<Plan, u8> {
         }
         return Err(USAGE);
     }
-    let source = if cli.demo { Source::Demo } else { Source::File };
-    Ok(Plan::new(loaded.config, source))
+    if cli.demo {
+        return Ok(Plan::new(loaded.config, Source::Demo));
+    }
+    let origin = Origin {
+        input: input(cli),
+        files: loaded.files,
+    };
+    Ok(Plan::new(loaded.config, Source::File).from(origin))
 }
 
 /// Starts logging, at `default` where `RUST_LOG` says nothing, and logs what the configuration's

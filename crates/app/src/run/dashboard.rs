@@ -20,7 +20,9 @@ pub(super) struct Ui {
 }
 
 /// Keeps the dashboard up to date until it is dropped.
-pub(super) struct Remembering(#[expect(dead_code, reason = "dropped")] Option<AbortOnDropHandle<()>>);
+pub(super) struct Remembering(
+    #[expect(dead_code, reason = "dropped")] Option<AbortOnDropHandle<()>>,
+);
 
 impl Ui {
     pub(super) fn of(config: &Config) -> Self {

@@ -2,6 +2,7 @@
 //! errand.
 
 mod bind;
+mod dashboard;
 mod end;
 mod pages;
 mod signals;
@@ -15,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::build::{Plan, StartError, http_params, serve_params, stdio_params};
 use crate::metrics::{self, Metrics};
-use crate::reload::Reloads;
+use crate::reload::{Reloading, Reloads};
+use dashboard::Ui;
 use end::End;
 use signals::Signals;
 
@@ -48,11 +50,20 @@ pub(crate) async fn http(plan: Plan) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     // First of all: if the port is taken, no backend is bothered.
     let listener = bind::listen(&plan.config.server).await?;
+    let ui = Ui::of(&plan.config);
+    let plan = ui.noted(plan);
+    let reloads = Reloads::default();
+    let exposed = !listener.addr.ip().is_loopback();
+    let (plan, reloading) = Reloading::of(plan, &reloads, exposed);
     let built = plan.build()?;
+    let _reloading =
+        reloading.map(|r| r.start(built.router.clone(), plan.clone(), signals.hung_up()));
     let end = End::new(&built, &plan.config.server);
-    let (page, metrics) = Metrics::of(&built, listener.addr, &Reloads::default());
+    let (page, metrics) = Metrics::of(&built, listener.addr, &reloads);
     let mut pages = pages::pages(&built.router);
     pages.push(page);
+    let (ui_pages, _remembering) = ui.pages(&built, reloads);
+    pages.extend(ui_pages);
     let params = http_params(&plan.config, pages).map_err(StartError::from)?;
     let stop = CancellationToken::new();
     let service = server::http(built.service, params);
@@ -87,7 +98,10 @@ pub(crate) async fn http(plan: Plan) -> Result<(), RunError> {
 pub(crate) async fn stdio(plan: Plan) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let plan = plan.startup_wait(STDIO_WAIT);
+    let (plan, reloading) = Reloading::of(plan, &Reloads::default(), false);
     let built = plan.build()?;
+    let _reloading =
+        reloading.map(|r| r.start(built.router.clone(), plan.clone(), signals.hung_up()));
     let end = End::new(&built, &plan.config.server);
     let stop = CancellationToken::new();
     let _watch = metrics::watch(&built.router);

@@ -1,14 +1,17 @@
 //! What the operating system tells the process.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 /// The signals that mean something here, from the moment this exists.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    hung_up: Arc<Notify>,
 }
 
 impl Signals {
@@ -18,7 +21,13 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            hung_up: Arc::default(),
         })
+    }
+
+    /// Told of each SIGHUP, while somebody waits for [`stop`](Self::stop).
+    pub(super) fn hung_up(&self) -> Arc<Notify> {
+        self.hung_up.clone()
     }
 
     /// Resolves with the name of the next signal that asks to stop. Safe to drop.
@@ -28,7 +37,8 @@ impl Signals {
                 _ = self.terminate.recv() => return "SIGTERM",
                 _ = self.interrupt.recv() => return "SIGINT",
                 _ = self.hang_up.recv() => {
-                    tracing::warn!("SIGHUP: reload is not implemented yet");
+                    tracing::info!("SIGHUP");
+                    self.hung_up.notify_one();
                 }
             }
         }

@@ -36,7 +36,9 @@ impl Asset {
         let mut response = respond(self.kind, self.text);
         // Asked for again after an update of the router, and not written to a disk at all.
         let no_cache = header::HeaderValue::from_static("no-cache");
-        response.headers_mut().insert(header::CACHE_CONTROL, no_cache);
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, no_cache);
         response
     }
 }

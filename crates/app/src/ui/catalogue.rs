@@ -79,7 +79,9 @@ impl Catalogue {
             *looked = Instant::now();
             return listed.clone();
         }
-        let items = ItemKind::ALL.into_iter().flat_map(|kind| router.items(kind));
+        let items = ItemKind::ALL
+            .into_iter()
+            .flat_map(|kind| router.items(kind));
         let listed = Arc::new(Listed {
             version,
             rows: items.map(Row::of).collect(),
@@ -155,7 +157,11 @@ mod tests {
     #[test]
     fn every_word_must_be_somewhere_in_the_item() {
         let rows = [
-            row(ItemKind::Tool, "a.Search", r#"{"description":"Finds Pages"}"#),
+            row(
+                ItemKind::Tool,
+                "a.Search",
+                r#"{"description":"Finds Pages"}"#,
+            ),
             row(ItemKind::Tool, "a.write", r#"{"title":"Write a page"}"#),
             row(ItemKind::Prompt, "a.page", "{}"),
         ];

@@ -91,11 +91,17 @@ mod tests {
         assert!(svg.contains("aria-label=\"10 calls, 1 &quot;failed&quot;\""));
         let bars = r#"d="M168 28V14.0h2V28zM174 28V0.0h2V28zM177 28V0.0h2V28z""#;
         assert!(svg.contains(bars), "{svg}");
-        assert!(svg.contains(r#"class="bad" d="M168 28V21.0h2V28z""#), "{svg}");
+        assert!(
+            svg.contains(r#"class="bad" d="M168 28V21.0h2V28z""#),
+            "{svg}"
+        );
 
         let mut html = Html::default();
         latency(&mut html, &points, "");
         let svg = html.into_string();
-        assert!(svg.contains(r#"d="M168 14.0h2M174 2.0h2L177 2.0h2""#), "{svg}");
+        assert!(
+            svg.contains(r#"d="M168 14.0h2M174 2.0h2L177 2.0h2""#),
+            "{svg}"
+        );
     }
 }

@@ -65,15 +65,24 @@ impl Entrance {
 
     fn rows(&self) -> Vec<(&'static str, &'static str)> {
         let mut rows = vec![
-            ("/mcp", "MCP over streamable HTTP: give this address to clients"),
-            ("/sse", "MCP for clients that only know HTTP+SSE (2024-11-05)"),
+            (
+                "/mcp",
+                "MCP over streamable HTTP: give this address to clients",
+            ),
+            (
+                "/sse",
+                "MCP for clients that only know HTTP+SSE (2024-11-05)",
+            ),
         ];
         if self.ui {
             rows.push(("/ui", "dashboard"));
         }
         rows.extend([
             ("/metrics", "metrics for Prometheus"),
-            ("/ready", "whether it should get traffic, and how each backend fares"),
+            (
+                "/ready",
+                "whether it should get traffic, and how each backend fares",
+            ),
             ("/health", "whether it is alive"),
         ]);
         rows
@@ -96,10 +105,18 @@ impl Entrance {
         } else {
             html.raw("<link rel=\"icon\" href=\"data:,\">\n");
         }
-        html.element("<title>", &self.server, "</title>\n</head>\n<body>\n<main>\n")
-            .element("<h1>", &self.server, "</h1>\n")
-            .element("<p>mcp-router ", env!("CARGO_PKG_VERSION"), ": one MCP endpoint in front of many MCP servers.</p>\n")
-            .raw("<ul>\n");
+        html.element(
+            "<title>",
+            &self.server,
+            "</title>\n</head>\n<body>\n<main>\n",
+        )
+        .element("<h1>", &self.server, "</h1>\n")
+        .element(
+            "<p>mcp-router ",
+            env!("CARGO_PKG_VERSION"),
+            ": one MCP endpoint in front of many MCP servers.</p>\n",
+        )
+        .raw("<ul>\n");
         for (path, what) in self.rows() {
             html.raw("<li><a href=\"").raw(path).raw("\">").raw(path);
             html.element("</a>: ", what, "</li>\n");

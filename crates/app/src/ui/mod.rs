@@ -102,6 +102,8 @@ impl Dashboard {
             failed: t.failed,
             micros: t.micros,
         };
-        counted.map(|t| (t.backend.to_string(), totals(t))).collect()
+        counted
+            .map(|t| (t.backend.to_string(), totals(t)))
+            .collect()
     }
 }

@@ -40,7 +40,9 @@ pub(crate) fn pages(entrance: Entrance, dashboard: Option<&Dashboard>) -> Vec<Pa
         // What the page loads is beside it, so there must be one address for it.
         page("/ui/", |_| moved("../ui")),
         page("/ui/live", move |head| respond(HTML, live.live(head))),
-        page("/ui/catalogue", move |head| respond(HTML, found.found(head))),
+        page("/ui/catalogue", move |head| {
+            respond(HTML, found.found(head))
+        }),
     ]);
     let assets = ASSETS.iter();
     pages.extend(assets.map(|asset| page(asset.path, |_| asset.get())));

@@ -102,7 +102,10 @@ async fn every_part_is_served_with_a_policy_that_lets_nothing_else_in() {
     for inline in [" onclick", "style=", "<style", "<script>"] {
         assert!(!page.contains(inline), "{inline}");
     }
-    assert!(page.contains("<h1>&lt;b&gt;router&lt;/b&gt;</h1>"), "{page}");
+    assert!(
+        page.contains("<h1>&lt;b&gt;router&lt;/b&gt;</h1>"),
+        "{page}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,12 +115,21 @@ async fn calls_are_shown_escaped_and_can_be_narrowed_to_those_that_failed() {
     site.recent.ended(&ended("a.<i>late", Ending::Timeout));
     site.recent.ended(&ended("a.given_up", Ending::Cancelled));
     let all = site.text("/ui");
-    for shown in ["a.fine", "a.&lt;i&gt;late", "timeout", "14 ms", "&lt;script&gt;"] {
+    for shown in [
+        "a.fine",
+        "a.&lt;i&gt;late",
+        "timeout",
+        "14 ms",
+        "&lt;script&gt;",
+    ] {
         assert!(all.contains(shown), "{shown}");
     }
     let failed = site.text("/ui/live?calls=failed");
     assert!(failed.contains("a.&lt;i&gt;late"), "{failed}");
-    assert!(!failed.contains("a.fine") && !failed.contains("a.given_up"), "{failed}");
+    assert!(
+        !failed.contains("a.fine") && !failed.contains("a.given_up"),
+        "{failed}"
+    );
     assert!(failed.starts_with("<div id=\"live\""), "{failed}");
 }
 
@@ -129,7 +141,12 @@ async fn a_refused_reload_is_shown_with_its_errors() {
     report.errors = vec!["unknown key `x<y` at line 3".to_owned()];
     site.reloads.note(Reload::Refused, report);
     let page = site.text("/ui");
-    for shown in ["refused", "asked for by SIGHUP", "unknown key `x&lt;y` at line 3", "goes on as before"] {
+    for shown in [
+        "refused",
+        "asked for by SIGHUP",
+        "unknown key `x&lt;y` at line 3",
+        "goes on as before",
+    ] {
         assert!(page.contains(shown), "{shown}");
     }
 }
@@ -140,7 +157,11 @@ async fn the_entrance_speaks_to_people_programs_and_those_who_are_lost() {
     let kind = |accept: &str| {
         let answer = get(&site.pages, "/", accept);
         let kind = answer.headers()[CONTENT_TYPE].to_str().unwrap().to_owned();
-        (answer.status(), kind, String::from_utf8(answer.into_body().to_vec()).unwrap())
+        (
+            answer.status(),
+            kind,
+            String::from_utf8(answer.into_body().to_vec()).unwrap(),
+        )
     };
     let (_, html, page) = kind("text/html,application/xhtml+xml,*/*;q=0.8");
     assert_eq!(html, "text/html; charset=utf-8");
@@ -165,5 +186,8 @@ async fn without_a_dashboard_there_is_the_entrance_alone() {
     assert_eq!(pages.len(), 1);
     let page = get(&pages, "/", "text/html");
     let page = String::from_utf8(page.into_body().to_vec()).unwrap();
-    assert!(page.contains("href=\"/mcp\"") && !page.contains("/ui"), "{page}");
+    assert!(
+        page.contains("href=\"/mcp\"") && !page.contains("/ui"),
+        "{page}"
+    );
 }

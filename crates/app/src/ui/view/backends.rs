@@ -127,7 +127,9 @@ fn charts(html: &mut Html, backend: &BackendStatus, track: &Track) {
     chart::calls(html, &points, said);
     html.raw("<small>").text(Count(sum.calls, "call"));
     if sum.failed > 0 {
-        html.raw(", <b class=\"failed\">").text(sum.failed).raw(" failed</b>");
+        html.raw(", <b class=\"failed\">")
+            .text(sum.failed)
+            .raw(" failed</b>");
     }
     html.raw("</small></td>");
 
@@ -148,10 +150,7 @@ fn nothing(html: &mut Html, word: &'static str) {
 
 fn offers(html: &mut Html, backend: &BackendStatus) {
     html.text(Count(backend.tools as u64, "tool"));
-    for (count, what) in [
-        (backend.prompts, "prompt"),
-        (backend.resources, "resource"),
-    ] {
+    for (count, what) in [(backend.prompts, "prompt"), (backend.resources, "resource")] {
         if count > 0 {
             let line = Count(count as u64, what);
             html.element("<small>", line, "</small>");

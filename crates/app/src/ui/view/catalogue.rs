@@ -40,9 +40,9 @@ fn said(html: &mut Html, found: &Found<'_>) {
     match (here, all) {
         (_, 0) => html.raw("Nothing is offered yet."),
         (0, _) => html.raw("Nothing fits."),
-        (here, _) if here > SHOWN => {
-            html.text(format_args!("The first {SHOWN} of {here} items; search to see others."))
-        }
+        (here, _) if here > SHOWN => html.text(format_args!(
+            "The first {SHOWN} of {here} items; search to see others."
+        )),
         (here, all) if here == all => html.text(format_args!("All {all} items.")),
         (here, all) => html.text(format_args!("{here} of {all} items.")),
     };
@@ -68,7 +68,8 @@ fn row(html: &mut Html, item: &Row) {
     }
     html.raw("</td>");
     cell(html, "Description");
-    html.element("<p>", &item.description, "</p>").raw("</td></tr>");
+    html.element("<p>", &item.description, "</p>")
+        .raw("</td></tr>");
 }
 
 fn hints(html: &mut Html, hints: Hints) {

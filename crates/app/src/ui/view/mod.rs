@@ -101,5 +101,7 @@ fn at(html: &mut Html, at: SystemTime) {
 
 /// The start of a cell whose column narrow screens name beside it.
 fn cell(html: &mut Html, column: &'static str) {
-    html.raw("<td role=\"cell\" data-column=\"").raw(column).raw("\">");
+    html.raw("<td role=\"cell\" data-column=\"")
+        .raw(column)
+        .raw("\">");
 }
