@@ -38,12 +38,17 @@ pub(super) fn serve(edge: Edge, cli: &Cli) -> u8 {
 
 /// Builds the router, lets `work` use it, and closes it again, also when interrupted.
 pub(super) fn with_router(cli: &Cli, work: impl AsyncFnOnce(Router) -> u8) -> u8 {
-    with_configured(cli, async |router, _| work(router).await)
+    built(cli, "warn", async |router, _| work(router).await)
 }
 
-/// As [`with_router`], for work that looks at the configuration, too.
+/// As [`with_router`], for work that looks at the configuration, too, and tells by itself which
+/// backends are not there.
 pub(super) fn with_configured(cli: &Cli, work: impl AsyncFnOnce(Router, Config) -> u8) -> u8 {
-    let (plan, _log) = match prepared(cli, "warn") {
+    built(cli, "error", work)
+}
+
+fn built(cli: &Cli, level: &str, work: impl AsyncFnOnce(Router, Config) -> u8) -> u8 {
+    let (plan, _log) = match prepared(cli, level) {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };

@@ -2,7 +2,7 @@
 //!
 //! Cells hold what backends chose to say, so each is escaped: none of them paints our terminal.
 
-use mcp_router_observe::printable;
+use mcp_router_observe::{field::MAX_FOREIGN, printable};
 
 /// Rows under a head, aligned.
 #[derive(Debug)]
@@ -50,6 +50,17 @@ impl Table {
     }
 }
 
+/// A line of ours with foreign text in it, escaped like a cell but longer.
+pub(super) fn line(text: &str) -> String {
+    /// More tells nobody more.
+    const LONGEST: usize = 1000;
+    let chars: Vec<char> = text.chars().take(LONGEST).collect();
+    let parts = chars.chunks(MAX_FOREIGN).map(String::from_iter);
+    parts
+        .map(|part: String| printable(&part).into_owned())
+        .collect()
+}
+
 /// For a terminal that shows it.
 pub(super) fn bold(text: &str) -> String {
     format!("\u{1b}[1m{text}\u{1b}[0m")
@@ -72,5 +83,12 @@ mod tests {
             "{painted:?}"
         );
         assert_eq!(painted.matches('\u{1b}').count(), 2);
+    }
+
+    #[test]
+    fn b36_lines_are_escaped_and_bounded_but_not_cut_like_cells() {
+        let long = "x".repeat(200);
+        assert_eq!(line(&format!("{long}\u{1b}")), format!("{long}\\u{{1b}}"));
+        assert_eq!(line(&"y".repeat(5000)).len(), 1000);
     }
 }

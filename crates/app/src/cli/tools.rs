@@ -28,7 +28,8 @@ pub(super) fn tools(cli: &Cli, json: bool, host: Profile) -> u8 {
     })
 }
 
-fn complain_about(backends: &[BackendStatus]) -> u8 {
+/// Names the backends that are not there on standard error; a failure if none is.
+pub(super) fn complain_about(backends: &[BackendStatus]) -> u8 {
     let enabled = || backends.iter().filter(|b| b.state != State::Disabled);
     for backend in enabled().filter(|b| !b.healthy) {
         let why = backend.last_error.as_deref();

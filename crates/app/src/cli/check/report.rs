@@ -3,10 +3,9 @@
 use std::fmt::Write;
 
 use mcp_router_core::{BackendStatus, State};
-use mcp_router_observe::printable;
 use serde::Serialize;
 
-use super::super::table::{Table, bold};
+use super::super::table::{Table, bold, line as safe};
 use super::findings::{Renaming, Unused};
 
 /// Most notes of one kind that are written out; the rest are counted.
@@ -109,7 +108,7 @@ impl Report {
             // Writing to a string cannot fail.
             let _ = writeln!(out, "\n{title}");
             for line in lines.iter().take(MOST_SHOWN) {
-                let _ = writeln!(out, "  {}", printable(line));
+                let _ = writeln!(out, "  {}", safe(line));
             }
             if more > 0 {
                 let _ = writeln!(out, "  … and {more} more (--json shows all)");
@@ -125,10 +124,7 @@ impl Report {
             "Matches no listed tool",
             self.unused.iter().map(unused).collect(),
         );
-        notes(
-            "Names that change",
-            self.renamed.iter().map(renaming).collect(),
-        );
+        notes("Names that change", renamings(&self.renamed));
         out
     }
 
@@ -189,15 +185,25 @@ fn unused(unused: &Unused) -> String {
     format!("{backend}: {key} `{value}`{meant}")
 }
 
-fn renaming(renaming: &Renaming) -> String {
-    let names = renaming.names.iter();
-    let names: Vec<_> = names
-        .map(|name| format!("{} is {}", name.tool, name.shown_as))
-        .collect();
-    let more = renaming.count - names.len();
-    let more = match more {
-        0 => String::new(),
-        more => format!(", and {more} more"),
-    };
-    format!("{}: {}{more}", renaming.host, names.join(", "))
+/// One line for all hosts that change the same number of names, with one of them.
+fn renamings(all: &[Renaming]) -> Vec<String> {
+    let mut groups: Vec<(usize, Vec<&Renaming>)> = Vec::new();
+    for renaming in all {
+        match groups
+            .iter_mut()
+            .find(|(count, _)| *count == renaming.count)
+        {
+            Some((_, group)) => group.push(renaming),
+            None => groups.push((renaming.count, vec![renaming])),
+        }
+    }
+    let shown = groups.into_iter().map(|(count, group)| {
+        let hosts: Vec<_> = group.iter().map(|renaming| renaming.host).collect();
+        let first = group.first().and_then(|renaming| renaming.names.first());
+        let such = first.map_or(String::new(), |name| {
+            format!(", such as {} for {}", name.shown_as, name.tool)
+        });
+        format!("{}: {count} tools{such}", hosts.join(", "))
+    });
+    shown.collect()
 }

@@ -10,7 +10,7 @@ use mcp_router_config::Config;
 use mcp_router_core::Router;
 
 use super::args::{Cli, Edge};
-use super::{FAILED, OK, USAGE, load, serve, terminal};
+use super::{FAILED, OK, USAGE, load, serve, terminal, tools};
 use ask::{Answer, AskFailure};
 use report::Explanation;
 
@@ -53,10 +53,8 @@ pub(super) fn explain(cli: &Cli, asked: &Asked, json: bool) -> u8 {
             terminal::complain(&format!("{url}: {why}"));
             FAILED
         }
-        Err(AskFailure::Nobody(why)) => {
-            terminal::say(&format!(
-                "no router answers at {url} ({why}): asking the backends"
-            ));
+        Err(AskFailure::Nobody(_)) => {
+            terminal::say(&format!("no router answers at {url}: asking the backends"));
             by_ourselves(cli, asked, json)
         }
     }
@@ -82,6 +80,8 @@ fn by_ourselves(cli: &Cli, asked: &Asked, json: bool) -> u8 {
             }
             Err(failure) => {
                 terminal::complain(&failure.to_string());
+                // It may be theirs.
+                tools::complain_about(&router.backends());
                 FAILED
             }
         }

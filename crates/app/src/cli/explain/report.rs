@@ -3,11 +3,10 @@
 use std::fmt::Write;
 
 use mcp_router_config::Config;
-use mcp_router_observe::printable;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::table::{Table, bold};
+use super::super::table::{bold, line as safe};
 use super::ask::Answer;
 use crate::build::{self, LayerText};
 
@@ -72,16 +71,19 @@ impl Explanation {
                     text(&other["backend"]),
                     text(&other["reason"])
                 );
-                let _ = writeln!(out, "  {}", printable(&line));
+                let _ = writeln!(out, "  {}", safe(&line));
             }
         }
         if let Some(layers) = &self.layers {
             title(&mut out, "On the way there, outermost first");
-            let mut table = Table::new(&["LAYER", "SETTINGS"]);
             for layer in layers {
-                table.row(&[layer.layer, &settings(&layer.settings)]);
+                let _ = writeln!(
+                    out,
+                    "  {:8} {}",
+                    layer.layer,
+                    safe(&settings(&layer.settings))
+                );
             }
-            out.push_str(&table.render(false));
         }
         out
     }
@@ -132,7 +134,7 @@ impl Explanation {
         let mut out = String::new();
         for (name, fact) in facts {
             // As above.
-            let _ = writeln!(out, "{name:12} {}", printable(&fact));
+            let _ = writeln!(out, "{name:12} {}", safe(&fact));
         }
         out
     }
