@@ -139,7 +139,10 @@ fn fits(
         Err(wrong) => Some((String::new(), wrong)),
         Ok(all) => all.into_iter().find_map(|(definition, part)| {
             let wrong = revision.wrong(&definition, part)?;
-            if known::foreign_letters_alone(|part| revision.wrong(&definition, part), part) {
+            let fits = |part: &Value| revision.wrong(&definition, part).is_none();
+            if known::foreign_letters_alone(fits, part)
+                || known::answers_alone(fits, &definition, part)
+            {
                 return None;
             }
             Some((definition, wrong))

@@ -40,7 +40,7 @@ CONFORMANCE = hops(
     "clients stdio L4 M",
     "backends http L4 M",
     "backends sse L4",
-    "backends stdio L4 M",
+    "backends stdio M",
 )
 
 

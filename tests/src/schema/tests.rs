@@ -90,4 +90,23 @@ fn known_deviations_pass_and_nothing_beside_them() {
     };
     assert_eq!(to_client(&book, "2025-11-25", &link("memo://größe")), None);
     assert!(to_client(&book, "2025-11-25", &link("größe and no URI")).is_some());
+
+    let call = |answers: Value| {
+        let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "n", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {}});
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": {"_meta": meta, "name": "n", "inputResponses": answers}})
+    };
+    let to_backend = |message: &Value| {
+        judge(&book, "2026-07-28", Sender::Client, message, |_: &Value| {
+            None
+        })
+        .err()
+    };
+    let form = json!({"action": "accept", "content": {"score": 95.5}});
+    assert_eq!(to_backend(&call(json!({"a": form, "b": 12345}))), None);
+    assert_eq!(to_backend(&call(json!(null))), None);
+    let wrong = json!({"action": "perhaps", "content": {"score": 95.5}});
+    assert!(to_backend(&call(json!({"a": wrong}))).is_some());
 }

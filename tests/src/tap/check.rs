@@ -104,6 +104,15 @@ struct Talk {
     sse: bool,
 }
 
+/// One request and what answers it.
+struct Exchange {
+    talk: Talk,
+    /// It asks for a session. Servers name one in other answers too, and it means nothing there.
+    opens: bool,
+    /// The media type of the answer.
+    kind: String,
+}
+
 /// The state of reading one journal.
 struct Reading<'a> {
     findings: &'a mut Findings,
@@ -111,8 +120,7 @@ struct Reading<'a> {
     router: Role,
     /// Conversations by session, or by the address for messages.
     keys: HashMap<String, Talk>,
-    /// Conversation and media type by exchange.
-    exchanges: HashMap<u64, (Talk, String)>,
+    exchanges: HashMap<u64, Exchange>,
     pipe: Talk,
 }
 
@@ -130,8 +138,12 @@ impl Reading<'_> {
                 ..
             } => {
                 let talk = self.find(&target, session, version, &body);
-                self.exchanges
-                    .insert(exchange, (talk.clone(), String::new()));
+                let asked = Exchange {
+                    talk: talk.clone(),
+                    opens: opens(&body),
+                    kind: String::new(),
+                };
+                self.exchanges.insert(exchange, asked);
                 // What was cut off is no message.
                 if whole && !body.is_empty() {
                     self.message(&talk, Role::Client, &body, "http");
@@ -183,19 +195,19 @@ impl Reading<'_> {
     }
 
     fn answered(&mut self, exchange: u64, kind: String, session: Option<String>) {
-        let Some((talk, known_kind)) = self.exchanges.get_mut(&exchange) else {
+        let Some(asked) = self.exchanges.get_mut(&exchange) else {
             return self.complain("an answer to no request");
         };
-        *known_kind = kind;
-        if let Some(session) = session {
-            let talk = talk.clone();
-            self.keys.entry(session).or_insert(talk);
+        asked.kind = kind;
+        if let (Some(session), true) = (session, asked.opens) {
+            let talk = asked.talk.clone();
+            self.keys.insert(session, talk);
         }
     }
 
     /// A message of an answer, or where its client is to send its own.
     fn part(&mut self, exchange: u64, event: &str, text: &str) {
-        let Some((talk, kind)) = self.exchanges.get_mut(&exchange) else {
+        let Some(Exchange { talk, kind, .. }) = self.exchanges.get_mut(&exchange) else {
             return self.complain("a message to no request");
         };
         if event == "endpoint" {
@@ -245,6 +257,11 @@ impl Reading<'_> {
 fn speaks_json_rpc(text: &str) -> bool {
     serde_json::from_str(text)
         .is_ok_and(|body: Value| body.is_array() || body.get("jsonrpc").is_some())
+}
+
+/// Whether a body asks for a session.
+fn opens(body: &str) -> bool {
+    serde_json::from_str(body).is_ok_and(|body: Value| body["method"] == "initialize")
 }
 
 /// The path and query of an address for messages, as requests to it say it.
