@@ -294,3 +294,86 @@ async fn the_demo_fails_over_to_its_secondary_and_back() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_entrance_and_every_wrong_turn_point_to_mcp_and_the_pages() {
+    let router = Router::start("backends: []\n").await;
+    let client = router.client();
+    let index = client.get("/").await;
+    assert_eq!(index.status, 200);
+    assert_eq!(index.json()["mcp"], "/mcp", "{}", index.text());
+    let page = client.clone().with("accept", "text/html").get("/").await;
+    for path in ["/mcp", "/ui", "/metrics", "/ready"] {
+        let link = format!("href=\"{path}\"");
+        assert!(page.text().contains(&link), "{}", page.text());
+    }
+    let posted = client.post("/", json!({}).to_string()).await;
+    assert_eq!(posted.status, 405);
+    assert_eq!(posted.headers["allow"], "GET, HEAD");
+    assert!(posted.json()["error"]["code"].is_i64(), "{}", posted.text());
+    assert!(posted.text().contains("MCP is served at /mcp"), "{}", posted.text());
+    let lost = client.get("/nowhere").await;
+    assert_eq!(lost.status, 404);
+    for path in ["/mcp", "/ui", "/ready"] {
+        assert!(lost.text().contains(path), "{}", lost.text());
+    }
+    let events = client.with("accept", "text/event-stream").get("/").await;
+    assert_eq!(events.status, 406, "a client of HTTP+SSE must not wait here");
+}
+
+#[tokio::test]
+async fn the_dashboard_shows_backends_calls_and_catalogue_and_no_secret() {
+    let there = Fixture::builder().tool("<b>bold</b>").spawn().await;
+    let gone = Fixture::builder().down().spawn().await;
+    let file = format!(
+        "backends:
+  - {{ name: there, namespace: a, url: \"{}\", headers: {{ X-Key: top-secret }} }}
+  - {{ name: gone, namespace: g, url: \"{}?token=top-secret\" }}
+",
+        there.url(),
+        gone.url()
+    );
+    let router = Router::start(&file).await;
+    router.until_ready().await;
+    router.until_healthy("there").await;
+    let arguments = json!({"text": "in-the-arguments"});
+    router.modern().call("a.echo", arguments).await;
+    let client = router.client();
+    let page = client.get("/ui").await;
+    assert_eq!(page.status, 200);
+    assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
+    let policy = page.headers["content-security-policy"].to_str().expect("text");
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    let live = client.get("/ui/live").await.text();
+    let found = client.get("/ui/catalogue?q=bold").await.text();
+    let page = page.text();
+    for shown in ["there", "healthy", "gone", "refused", "a.echo", "harness"] {
+        assert!(page.contains(shown) && live.contains(shown), "{shown}");
+    }
+    for text in [&page, &found] {
+        assert!(text.contains("a.&lt;b&gt;bold&lt;/b&gt;"), "{text}");
+    }
+    assert!(!found.contains("a.echo"), "{found}");
+    for text in [&page, &live, &found] {
+        assert!(!text.contains("<b>bold"), "{text}");
+        assert!(!text.contains("top-secret"), "{text}");
+        assert!(!text.contains("in-the-arguments"), "{text}");
+    }
+    for path in ["/ui", "/ui/live", "/"] {
+        let foreign = client.clone().with("host", "evil.example").get(path).await;
+        assert_eq!(foreign.status, 403, "{path} by a foreign name");
+        let foreign = client.clone().with("origin", "https://evil.example");
+        assert_eq!(foreign.get(path).await.status, 403, "{path} from elsewhere");
+    }
+}
+
+#[tokio::test]
+async fn the_dashboard_can_be_switched_off() {
+    let router = Router::start("backends: []\nserver: { ui: false }\n").await;
+    let client = router.client();
+    for path in ["/ui", "/ui/", "/ui/live", "/ui/catalogue", "/ui/app.js"] {
+        assert_eq!(client.get(path).await.status, 404, "{path}");
+    }
+    let index = client.get("/").await;
+    assert!(!index.text().contains("/ui"), "{}", index.text());
+}
