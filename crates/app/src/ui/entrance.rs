@@ -13,6 +13,28 @@ use serde::Serialize;
 use super::html::Html;
 use super::pages::respond;
 
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+const DOCS: &str = "How to configure and run it: mcp-router-http --help, and docs/ in its source.";
+const HEAD: &str = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+"#;
+/// The dashboard's own clothes.
+const DRESSED: &str = r#"<link rel="icon" type="image/svg+xml" href="ui/icon.svg">
+<link rel="stylesheet" href="ui/app.css">
+"#;
+
+/// One thing to find.
+struct Row {
+    path: &'static str,
+    what: &'static str,
+    /// Whether a browser can show it.
+    page: bool,
+}
+
 /// What the page tells.
 #[derive(Clone, Debug)]
 pub(crate) struct Entrance {
@@ -53,7 +75,7 @@ impl Entrance {
     fn index(&self) -> Index<'_> {
         Index {
             name: &self.server,
-            version: env!("CARGO_PKG_VERSION"),
+            version: VERSION,
             mcp: "/mcp",
             sse: "/sse",
             ui: self.ui.then_some("/ui"),
@@ -63,65 +85,72 @@ impl Entrance {
         }
     }
 
-    fn rows(&self) -> Vec<(&'static str, &'static str)> {
+    fn rows(&self) -> Vec<Row> {
+        let row = |path, what, page| Row { path, what, page };
         let mut rows = vec![
-            (
+            row(
                 "/mcp",
-                "MCP over streamable HTTP: give this address to clients",
+                "MCP over streamable HTTP: the address for clients",
+                false,
             ),
-            (
+            row(
                 "/sse",
-                "MCP for clients that only know HTTP+SSE (2024-11-05)",
+                "MCP for clients that know HTTP+SSE (2024-11-05) alone",
+                false,
             ),
         ];
         if self.ui {
-            rows.push(("/ui", "dashboard"));
+            rows.push(row("/ui", "the dashboard", true));
         }
         rows.extend([
-            ("/metrics", "metrics for Prometheus"),
-            (
+            row("/metrics", "metrics for Prometheus", true),
+            row(
                 "/ready",
                 "whether it should get traffic, and how each backend fares",
+                true,
             ),
-            ("/health", "whether it is alive"),
+            row("/health", "whether it is alive", true),
         ]);
         rows
     }
 
     fn text(&self) -> String {
-        let index = self.index();
-        let mut text = format!("{} (mcp-router {})\n\n", index.name, index.version);
-        for (path, what) in self.rows() {
+        let mut text = format!("{} (mcp-router {VERSION})\n\n", self.server);
+        for Row { path, what, .. } in self.rows() {
             text.push_str(&format!("{path:<10}{what}\n"));
         }
+        text.push_str(&format!("\n{DOCS}\n"));
         text
     }
 
     fn html(&self) -> String {
         let mut html = Html::default();
-        html.raw("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n");
-        if self.ui {
-            html.raw("<link rel=\"icon\" type=\"image/svg+xml\" href=\"ui/icon.svg\">\n<link rel=\"stylesheet\" href=\"ui/app.css\">\n");
-        } else {
-            html.raw("<link rel=\"icon\" href=\"data:,\">\n");
+        html.raw(HEAD);
+        html.raw(match self.ui {
+            true => DRESSED,
+            false => "<link rel=\"icon\" href=\"data:,\">\n",
+        });
+        html.element("<title>", &self.server, "</title>\n</head>\n<body>\n")
+            .element("<main class=\"entrance\">\n<h1>", &self.server, "</h1>\n")
+            .element(
+                "<p>mcp-router ",
+                VERSION,
+                ": one MCP endpoint in front of many MCP servers.</p>\n<dl>\n",
+            );
+        for Row { path, what, page } in self.rows() {
+            html.raw("<dt>");
+            match page {
+                true => html
+                    .raw("<a href=\"")
+                    .raw(&path[1..])
+                    .raw("\">")
+                    .raw(path)
+                    .raw("</a>"),
+                false => html.raw("<code>").raw(path).raw("</code>"),
+            };
+            html.raw("</dt><dd>").raw(what).raw("</dd>\n");
         }
-        html.element(
-            "<title>",
-            &self.server,
-            "</title>\n</head>\n<body>\n<main>\n",
-        )
-        .element("<h1>", &self.server, "</h1>\n")
-        .element(
-            "<p>mcp-router ",
-            env!("CARGO_PKG_VERSION"),
-            ": one MCP endpoint in front of many MCP servers.</p>\n",
-        )
-        .raw("<ul>\n");
-        for (path, what) in self.rows() {
-            html.raw("<li><a href=\"").raw(path).raw("\">").raw(path);
-            html.element("</a>: ", what, "</li>\n");
-        }
-        html.raw("</ul>\n</main>\n</body>\n</html>\n");
+        html.element("</dl>\n<p>", DOCS, "</p>\n</main>\n</body>\n</html>\n");
         html.into_string()
     }
 }

@@ -93,9 +93,11 @@ impl History {
         }
     }
 
-    /// The track of one backend.
-    pub(super) fn of(&self, name: &str) -> Track {
-        self.tracks().get(name).cloned().unwrap_or_default()
+    /// The track of one backend, whose last point is what has happened since the last step.
+    pub(super) fn of(&self, name: &str, now: Totals) -> Track {
+        let mut track = self.tracks().get(name).cloned().unwrap_or_default();
+        track.step(now);
+        track
     }
 
     fn tracks(&self) -> MutexGuard<'_, HashMap<String, Track>> {
@@ -125,10 +127,16 @@ mod tests {
         for step in 0..200 {
             history.step(&at("a", totals(step * 2, step, step * 100)));
         }
-        let track = history.of("a");
+        let track = history.of("a", totals(400, 200, 20_000));
         assert_eq!(track.points.len(), POINTS);
         assert!(track.points.iter().all(|p| *p == totals(2, 1, 100)));
         assert_eq!(track.sum(), totals(120, 60, 6_000));
+        let later = history.of("a", totals(403, 200, 20_000));
+        assert_eq!(
+            later.points.back(),
+            Some(&totals(5, 1, 100)),
+            "not yet a step"
+        );
         assert_eq!(track.sum().mean(), Some(Duration::from_micros(50)));
         assert_eq!(Totals::default().mean(), None);
     }
@@ -138,8 +146,12 @@ mod tests {
         let history = History::default();
         history.step(&at("a", totals(5, 0, 0)));
         history.step(&at("a", totals(1, 0, 0)));
-        assert_eq!(history.of("a").points, [totals(5, 0, 0), totals(0, 0, 0)]);
+        let points = history.of("a", totals(2, 0, 0)).points;
+        assert_eq!(points, [totals(5, 0, 0), totals(0, 0, 0), totals(1, 0, 0)]);
         history.step(&at("b", totals(1, 0, 0)));
-        assert!(history.of("a").points.is_empty());
+        assert_eq!(
+            history.of("a", Totals::default()).points,
+            [Totals::default()]
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! What the dashboard shows, taken at one moment.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,8 +44,13 @@ impl Look {
     pub(super) fn at(dashboard: &Dashboard, which: Which) -> Self {
         let shared = &dashboard.0;
         let readiness = shared.sources.router.readiness();
+        let totals: HashMap<_, _> = dashboard.totals().into_iter().collect();
+        let track = |name: &String| {
+            let now = totals.get(name).copied().unwrap_or_default();
+            shared.history.of(name, now)
+        };
         let names = readiness.backends.iter().map(|b| &b.name);
-        let tracks = names.map(|name| shared.history.of(name)).collect();
+        let tracks = names.map(track).collect();
         let mut calls = shared.sources.recent.newest();
         calls.retain(|call| which == Which::All || has_failed(call));
         calls.truncate(SHOWN);
