@@ -28,7 +28,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use counts::{AlertCounts, Fate};
+pub(crate) use counts::AlertCounts;
 use notice::{Event, Health, Notice, Seen};
 use outage::{Outage, Turn};
 use sink::Sink;

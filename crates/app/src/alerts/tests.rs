@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
+use super::counts::Fate;
 use super::*;
 
 const S: Duration = Duration::from_secs(1);

@@ -4,7 +4,10 @@ use futures::StreamExt;
 use mcp_router_config::{BackendConfig, Config};
 use mcp_router_core::Backend;
 use mcp_router_health::ProbeParams;
-use mcp_router_layers::{Balance, Balanced, Breaker, Endpoint, Replica, Timeout};
+use mcp_router_layers::{
+    Attempt, AttemptLayer, Balance, Balanced, Breaker, Endpoint, Replica, Timeout,
+};
+use mcp_router_observe::traces::Tracer;
 use mcp_router_service::{EventStream, McpService, Prober};
 use tower::BoxError;
 
@@ -18,6 +21,7 @@ pub(super) fn configured(
     backend: &BackendConfig,
     config: &Config,
     by: NamedBy,
+    tracer: Option<&Tracer>,
 ) -> Result<Backend, BoxError> {
     let described = |built: Backend| {
         built
@@ -36,7 +40,7 @@ pub(super) fn configured(
     let edges = edge::connect(backend, config, by)?;
     let watched: Vec<_> = edges.iter().map(Watched::of).collect();
     let endpoints = watched.iter().map(|place| place.endpoint.clone()).collect();
-    let stacked = stacked(backend, StackParams::of(backend, config), edges)?;
+    let stacked = stacked(backend, StackParams::of(backend, config), tracer, edges)?;
     let built = watched
         .into_iter()
         .fold(stacked.endpoints(endpoints), |built, place| {
@@ -46,13 +50,14 @@ pub(super) fn configured(
 }
 
 /// A backend inside this program, in the layers that others have.
-pub(super) fn demo(demo: Demo, config: &Config) -> Backend {
+pub(super) fn demo(demo: Demo, config: &Config, tracer: Option<&Tracer>) -> Backend {
     let params = StackParams::plain(config);
     let endpoint = Endpoint::new(
         demo.name.as_str(),
         mcp_router_health::BreakerParams::default(),
     );
-    let service = stack::endpoint(params, &endpoint, demo.service);
+    let attempts = AttemptLayer::new(tracer.cloned(), demo.name.as_str(), endpoint.key());
+    let service = stack::endpoint(params, attempts, &endpoint, demo.service);
     let backend = Backend::new(demo.name, stack::backend(params, service));
     (demo.describe)(backend.endpoints(vec![endpoint]))
 }
@@ -84,17 +89,22 @@ impl Watched {
 fn stacked(
     backend: &BackendConfig,
     params: StackParams,
+    tracer: Option<&Tracer>,
     mut edges: Vec<Edge>,
 ) -> Result<Backend, BoxError> {
     let name = backend.name.clone();
+    let attempts =
+        |edge: &Edge| AttemptLayer::new(tracer.cloned(), name.as_str(), edge.endpoint.key());
     if edges.len() > 1 {
-        let replicas = edges.into_iter().map(|edge| replica(params, edge));
+        let replicas = edges
+            .into_iter()
+            .map(|edge| replica(params, attempts(&edge), edge));
         let Balanced {
             service,
             events,
             close,
         } = Balance::over(&name, params.balance, replicas.collect());
-        let built = Backend::new(name, stack::replicated(params, service)).on_close(close);
+        let built = Backend::new(name.clone(), stack::replicated(params, service)).on_close(close);
         return Ok(match events {
             Some(events) => built.events(events),
             None => built,
@@ -102,14 +112,18 @@ fn stacked(
     }
     // With nothing to choose from, a balance would only cost.
     let edge = edges.pop().ok_or("it has no endpoint")?;
-    let service = stack::endpoint(params, &edge.endpoint, edge.service);
-    let built = Backend::new(name, stack::backend(params, service));
+    let service = stack::endpoint(params, attempts(&edge), &edge.endpoint, edge.service);
+    let built = Backend::new(name.clone(), stack::backend(params, service));
     let built = built.on_close(edge.close);
     Ok(built.events(told(edge.endpoint, edge.events)))
 }
 
-fn replica(params: StackParams, edge: Edge) -> Replica<Breaker<Timeout<McpService>>> {
-    let service = stack::endpoint(params, &edge.endpoint, edge.service);
+fn replica(
+    params: StackParams,
+    attempts: AttemptLayer,
+    edge: Edge,
+) -> Replica<Attempt<Breaker<Timeout<McpService>>>> {
+    let service = stack::endpoint(params, attempts, &edge.endpoint, edge.service);
     Replica::new(service, edge.endpoint)
         .events(edge.events)
         .on_close(edge.close)

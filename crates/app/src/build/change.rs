@@ -113,7 +113,7 @@ impl Plan {
         config: &BackendConfig,
         by: NamedBy,
     ) -> Result<Backend, StartError> {
-        let built = backend::configured(config, &self.config, by);
+        let built = backend::configured(config, &self.config, by, self.tracer.as_ref());
         built.map_err(|source| StartError::Backend {
             backend: config.name.clone(),
             source,

@@ -18,11 +18,13 @@ use mcp_router_layers::DrainLayer;
 use mcp_router_observe::CallSink;
 use mcp_router_observe::metrics::Meters;
 use mcp_router_observe::recent::RecentCalls;
+use mcp_router_observe::traces::Tracer;
 use mcp_router_protocol::BackendName;
 use mcp_router_service::McpService;
 use mcp_router_service::seal::{KeyError, Purpose, Sealer};
 use secrecy::ExposeSecret;
 
+use crate::alerts::Alerts;
 use crate::demo;
 use crate::reload::Origin;
 pub(crate) use change::{NamedBy, Shape};
@@ -46,6 +48,10 @@ pub struct Plan {
     source: Source,
     wait: Duration,
     recent: Option<Arc<RecentCalls>>,
+    /// Records calls.
+    tracer: Option<Tracer>,
+    /// Tells of outages, as the configuration says.
+    pub(crate) alerts: Option<Alerts>,
     manager: Option<Arc<dyn Manager>>,
     /// What the configuration was made from, if it can be read again.
     pub(crate) origin: Option<Origin>,
@@ -96,6 +102,8 @@ impl Plan {
             source,
             wait: Duration::from_secs(2),
             recent: None,
+            tracer: None,
+            alerts: None,
             manager: None,
             origin: None,
         }
@@ -111,6 +119,13 @@ impl Plan {
     /// Has the calls that end noted there, for a page that shows them.
     pub(crate) fn noting(mut self, recent: Arc<RecentCalls>) -> Self {
         self.recent = Some(recent);
+        self
+    }
+
+    /// Has calls recorded, and outages told.
+    pub(crate) fn beside(mut self, tracer: Option<Tracer>, alerts: Alerts) -> Self {
+        self.tracer = tracer;
+        self.alerts = Some(alerts);
         self
     }
 
@@ -136,10 +151,19 @@ impl Plan {
         let meters = Meters::new(OWN_TOOLS);
         let router = builder.meters(meters.clone()).build()?;
         let mut sinks: Vec<Arc<dyn CallSink>> = vec![Arc::new(meters.clone())];
-        sinks.extend(self.recent.clone().map(|recent| recent as Arc<dyn CallSink>));
+        sinks.extend(
+            self.recent
+                .clone()
+                .map(|recent| recent as Arc<dyn CallSink>),
+        );
         let calls = DrainLayer::new();
         Ok(Built {
-            service: stack::front(router.clone().into_service(), calls.clone(), sinks),
+            service: stack::front(
+                router.clone().into_service(),
+                calls.clone(),
+                sinks,
+                self.tracer.clone(),
+            ),
             router,
             calls,
             meters,
@@ -150,14 +174,13 @@ impl Plan {
         if self.source == Source::Demo {
             let demos = demo::backends().into_iter();
             return Ok(demos
-                .map(|demo| backend::demo(demo, &self.config))
+                .map(|demo| backend::demo(demo, &self.config, self.tracer.as_ref()))
                 .collect());
         }
         let backends = self.config.backends.iter();
         let built = |config| self.backend(config, NamedBy::Operator);
         backends.map(built).collect()
     }
-
 }
 
 /// The secrets that replicas share; none, if the file names none.

@@ -3,7 +3,7 @@
 //! ```text
 //! front      Trace -> Drain -> router
 //! backend    Limit -> Retry -> the balance, where there are several endpoints
-//! endpoint   Breaker -> Timeout -> edge
+//! endpoint   Attempt -> Breaker -> Timeout -> edge
 //! ```
 
 use std::sync::Arc;
@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use mcp_router_config::{BackendConfig, Config, EndpointConfig, Limits};
 use mcp_router_layers::{
-    Balance, BalanceParams, Breaker, BreakerLayer, DrainLayer, Endpoint, Limit, LimitLayer,
-    LimitParams, Retry, RetryLayer, RetryParams, Timeout, TimeoutLayer, TraceLayer,
+    Attempt, AttemptLayer, Balance, BalanceParams, Breaker, BreakerLayer, DrainLayer, Endpoint,
+    Limit, LimitLayer, LimitParams, Retry, RetryLayer, RetryParams, Timeout, TimeoutLayer,
+    TraceLayer,
 };
 use mcp_router_observe::CallSink;
+use mcp_router_observe::traces::Tracer;
 use mcp_router_service::{CallError, McpRequest, McpResponse, McpService};
 use tower::{Service, ServiceBuilder};
 
@@ -112,10 +114,13 @@ where
 /// What every attempt at one endpoint passes. Not boxed either.
 pub(super) fn endpoint(
     params: StackParams,
+    attempts: AttemptLayer,
     endpoint: &Endpoint,
     edge: McpService,
-) -> Breaker<Timeout<McpService>> {
+) -> Attempt<Breaker<Timeout<McpService>>> {
     ServiceBuilder::new()
+        // Around everything: what an open circuit refuses is an attempt, too.
+        .layer(attempts)
         // Outside the timeout, so that a slow endpoint counts as a failing one.
         .layer(BreakerLayer::new(endpoint.clone()))
         .layer(TimeoutLayer::new(params.attempt))
@@ -127,10 +132,11 @@ pub(super) fn front(
     router: McpService,
     calls: DrainLayer,
     sinks: Vec<Arc<dyn CallSink>>,
+    tracer: Option<Tracer>,
 ) -> McpService {
     let stack = ServiceBuilder::new()
         // Around everything: one call is one line, however many backends it saw.
-        .layer(TraceLayer::new().sinks(sinks))
+        .layer(TraceLayer::new().sinks(sinks).tracer(tracer))
         // Inside it: a call that is ended at the end of the router is still told.
         .layer(calls)
         .service(router);

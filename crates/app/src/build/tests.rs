@@ -128,7 +128,8 @@ async fn hanging(limit: LimitParams) -> Router {
         balance: BalanceParams::default(),
     };
     let endpoint = Endpoint::from(BreakerParams::default());
-    let attempts = stack::endpoint(params, &endpoint, McpService::new(edge));
+    let untraced = mcp_router_layers::AttemptLayer::new(None, "b", "e");
+    let attempts = stack::endpoint(params, untraced, &endpoint, McpService::new(edge));
     let stack = stack::backend(params, attempts);
     let info = BackendInfo {
         capabilities: Some(RawJson::from_static(r#"{"tools":{}}"#)),

@@ -5,6 +5,7 @@ mod edge;
 mod exposed;
 mod page;
 mod router;
+mod told;
 
 use std::net::SocketAddr;
 
@@ -17,6 +18,7 @@ use crate::build::Built;
 use crate::reload::Reloads;
 use edge::Edge;
 use router::{Backends, Bound, Exposed, Reloaded, State};
+pub(crate) use told::Told;
 
 /// What stands behind the page, for as long as the router is served.
 #[derive(Debug)]
@@ -32,10 +34,15 @@ pub(crate) fn watch(router: &Router) -> AbortOnDropHandle<()> {
 
 impl Metrics {
     /// The page of a router that listens there.
-    pub(crate) fn of(built: &Built, bound: SocketAddr, reloads: &Reloads) -> (Page, Self) {
+    pub(crate) fn of(
+        built: &Built,
+        bound: SocketAddr,
+        reloads: &Reloads,
+        told: Told,
+    ) -> (Page, Self) {
         let edge = Edge::default();
         let router = || built.router.clone();
-        let sources: [Box<dyn Source>; 9] = [
+        let sources: [Box<dyn Source>; 10] = [
             // First: it forgets what is counted of backends that are gone.
             Box::new(Backends::new(router(), built.meters.clone())),
             Box::new(built.meters.clone()),
@@ -43,6 +50,7 @@ impl Metrics {
             Box::new(State(router())),
             Box::new(Bound(bound)),
             Box::new(Reloaded(reloads.clone())),
+            Box::new(told),
             Box::new(edge.clone()),
             Box::new(Lost),
             Box::new(Process::this()),

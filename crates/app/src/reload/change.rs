@@ -78,6 +78,9 @@ impl Running {
         difference.removed = gone.map(ToString::to_string).collect();
         difference.removed.sort_unstable();
         router.update(builder, how).await?;
+        if let Some(alerts) = &plan.alerts {
+            alerts.update(&plan.config.alerts);
+        }
         (self.plan, self.registered, self.shapes) = (plan, registered, shapes);
         Ok(difference)
     }

@@ -12,6 +12,7 @@ use mcp_router_transport::client::Poster;
 
 use crate::alerts::Alerts;
 use crate::build::Plan;
+use crate::metrics::Told;
 
 /// How long the last spans may take at the end.
 const LAST_SPANS: Duration = Duration::from_secs(2);
@@ -22,6 +23,7 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 #[derive(Debug, Default)]
 pub(super) struct Aside {
     alerts: Option<Alerts>,
+    tracer: Option<Tracer>,
     exporter: Option<Exporter>,
 }
 
@@ -32,6 +34,7 @@ impl Aside {
         let alerts = Alerts::new(&plan.config.server.name);
         let aside = Self {
             alerts: Some(alerts.clone()),
+            tracer: tracer.clone(),
             exporter,
         };
         (plan.beside(tracer, alerts), aside)
@@ -42,6 +45,15 @@ impl Aside {
         if let Some(alerts) = &self.alerts {
             alerts.update(&config.alerts);
             alerts.watch(router.clone());
+        }
+    }
+
+    /// What became of it all, for the metrics.
+    pub(super) fn told(&self) -> Told {
+        let alerts = self.alerts.as_ref().map(|alerts| alerts.counts().clone());
+        Told {
+            alerts: alerts.unwrap_or_default(),
+            tracer: self.tracer.clone(),
         }
     }
 

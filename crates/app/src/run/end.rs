@@ -12,6 +12,7 @@ use mcp_router_layers::DrainLayer;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::aside::Aside;
 use crate::build::Built;
 
 /// What the edge gets to write the answers of calls that had to be ended, and to close sessions.
@@ -27,6 +28,7 @@ const HURRY: Duration = Duration::from_millis(600);
 pub(super) struct End {
     router: Router,
     calls: DrainLayer,
+    aside: Aside,
     serve: Duration,
     drain: Duration,
     hurry: CancellationToken,
@@ -37,10 +39,17 @@ impl End {
         Self {
             router: built.router.clone(),
             calls: built.calls.clone(),
+            aside: Aside::default(),
             serve: server.drain_serve,
             drain: server.drain,
             hurry: CancellationToken::new(),
         }
+    }
+
+    /// What goes on beside the calls ends with them.
+    pub(super) fn and(mut self, aside: Aside) -> Self {
+        self.aside = aside;
+        self
     }
 
     /// Nobody is to be served on.
@@ -78,7 +87,8 @@ impl End {
             () = served => {}
             () = self.cut() => {}
         }
-        self.router.close().await;
+        // The last calls have been told, and take their time to arrive.
+        tokio::join!(self.router.close(), self.aside.close());
     }
 
     /// Ends the calls that are left when the time to drain is over.
@@ -128,6 +138,7 @@ mod tests {
         End {
             router: Router::builder().backend(backend).build().unwrap(),
             calls: DrainLayer::new(),
+            aside: Aside::default(),
             serve,
             drain: 13 * S,
             hurry: CancellationToken::new(),

@@ -1,6 +1,7 @@
 //! A router from its start to its end: behind a listener, behind a pair of pipes, or for one
 //! errand.
 
+mod aside;
 mod bind;
 mod dashboard;
 mod end;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::build::{Plan, StartError, http_params, serve_params, stdio_params};
 use crate::metrics::{self, Metrics};
 use crate::reload::{Reloading, Reloads};
+use aside::Aside;
 use dashboard::Ui;
 use end::End;
 use signals::Signals;
@@ -54,12 +56,15 @@ pub(crate) async fn http(plan: Plan) -> Result<(), RunError> {
     let plan = ui.noted(plan);
     let reloads = Reloads::default();
     let exposed = !listener.addr.ip().is_loopback();
+    let (plan, aside) = Aside::of(plan);
     let (plan, reloading) = Reloading::of(plan, &reloads, exposed);
     let built = plan.build()?;
+    aside.watch(&built.router, &plan.config);
     let _reloading =
         reloading.map(|r| r.start(built.router.clone(), plan.clone(), signals.hung_up()));
-    let end = End::new(&built, &plan.config.server);
-    let (page, metrics) = Metrics::of(&built, listener.addr, &reloads);
+    let told = aside.told();
+    let end = End::new(&built, &plan.config.server).and(aside);
+    let (page, metrics) = Metrics::of(&built, listener.addr, &reloads, told);
     let mut pages = pages::pages(&built.router);
     pages.push(page);
     let (ui_pages, _remembering) = ui.pages(&built, reloads);
@@ -98,11 +103,13 @@ pub(crate) async fn http(plan: Plan) -> Result<(), RunError> {
 pub(crate) async fn stdio(plan: Plan) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let plan = plan.startup_wait(STDIO_WAIT);
+    let (plan, aside) = Aside::of(plan);
     let (plan, reloading) = Reloading::of(plan, &Reloads::default(), false);
     let built = plan.build()?;
+    aside.watch(&built.router, &plan.config);
     let _reloading =
         reloading.map(|r| r.start(built.router.clone(), plan.clone(), signals.hung_up()));
-    let end = End::new(&built, &plan.config.server);
+    let end = End::new(&built, &plan.config.server).and(aside);
     let stop = CancellationToken::new();
     let _watch = metrics::watch(&built.router);
     let params = stdio_params(&plan.config);

@@ -79,6 +79,10 @@ families! {
     INSECURE_BIND = Gauge "mcp_router_insecure_bind" [];
     /// Attempts to take a new configuration, by how they went
     CONFIG_RELOADS = Counter "mcp_router_config_reloads_total" ["outcome"];
+    /// Alerts and attempts to tell them, by kind of receiver and what became of them
+    ALERTS = Counter "mcp_router_alerts_total" ["sink_type", "outcome"];
+    /// Spans of calls that are traced, by whether the collector got them
+    TRACE_SPANS = Counter "mcp_router_trace_spans_total" ["outcome"];
     /// Messages that were dropped or refused on purpose, by reason
     DROPPED_MESSAGES = Counter "mcp_router_dropped_messages_total" ["reason"];
     /// Log lines that were lost because nobody read them in time
