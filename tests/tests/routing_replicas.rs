@@ -81,6 +81,40 @@ async fn f15_a_replica_that_dies_costs_no_safe_call() {
 }
 
 #[tokio::test]
+async fn f23_servers_that_fail_together_are_not_asked_one_after_the_other_for_ever() {
+    let failing = || {
+        let rule = Rule::new(Fault::status(500)).on(CALL);
+        Fixture::builder().era(Era::Modern).rule(rule)
+    };
+    let servers = three(failing).await;
+    // No circuit takes the load off them, and nothing is waited for: only the budget is left.
+    let url = urls(&servers);
+    let file = format!(
+        "backends:\n  - {{ name: a, namespace: a, {url}, circuit_breaker: {{ failure_threshold: 1000000 }} }}\n\
+         routing: {{ retry: {{ max_backoff_seconds: 0 }} }}\n"
+    );
+    let router = Router::start(&file).await;
+    router.until_ready().await;
+    router.until_healthy("a").await;
+    let began = std::time::Instant::now();
+    let offered = 300;
+    let client = router.modern();
+    for at in 0..offered {
+        let arguments = json!({"nonce": at.to_string()});
+        let answer = client.call("a.once_read_only", arguments).await;
+        assert_eq!(answer["result"]["isError"], true, "{answer}");
+    }
+    let attempts: usize = calls(&servers).iter().sum();
+    let seconds = usize::try_from(began.elapsed().as_secs()).expect("a short test") + 1;
+    let most = offered * 12 / 10 + 10 + seconds;
+    // Safe calls are tried again; or the bound would say nothing.
+    assert!(
+        (offered + 20..=most).contains(&attempts),
+        "{attempts}, at most {most}"
+    );
+}
+
+#[tokio::test]
 async fn least_connections_leaves_the_busy_one_alone() {
     let servers = three(|| Fixture::builder().era(Era::Modern)).await;
     let keys = format!("{}, load_balancing: least_connections", urls(&servers));

@@ -1,6 +1,8 @@
 //! Sessions that outlive the process that opened them: after a restart, and on replicas that share
 //! nothing but a key.
 
+mod kept;
+
 use std::time::Duration;
 
 use http::Method;
