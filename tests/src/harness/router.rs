@@ -70,7 +70,7 @@ impl RouterBuilder {
         };
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if text.starts_with("MCP_") || text == "RUST_LOG" {
+            if text.starts_with("MCP_") || text.starts_with("OTEL_") || text == "RUST_LOG" {
                 command.env_remove(&name);
             }
         }
