@@ -50,7 +50,7 @@ mod stdio;
 
 pub use http::{Body, HttpService, Load, SessionCounts, http};
 pub use keys::{Seals, WallClock};
-pub use params::{HttpLimits, HttpParams, HttpTimes, Page, ServeParams, StdioParams};
+pub use params::{HttpLimits, HttpParams, HttpTimes, MakePage, Page, ServeParams, StdioParams};
 pub use serve::{LocalAddr, ServeOutcome, serve};
 pub use stdio::stdio;
 

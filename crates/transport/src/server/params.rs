@@ -9,13 +9,16 @@ use bytes::Bytes;
 use super::keys::{Seals, WallClock};
 use crate::client::Identity;
 
+/// What makes a page of a request's head.
+pub type MakePage = dyn Fn(&http::request::Parts) -> http::Response<Bytes> + Send + Sync;
+
 /// A page beside MCP: `/health`, `/ready`, `/metrics`, a dashboard.
 #[derive(Clone)]
 pub struct Page {
     /// Its path, exactly.
     pub path: String,
     /// Makes the page. Called for every GET and HEAD with the request's head; it must not block.
-    pub get: Arc<dyn Fn(&http::request::Parts) -> http::Response<Bytes> + Send + Sync>,
+    pub get: Arc<MakePage>,
     /// Whether the `Host` rule holds here. Probes address a pod by its IP, so liveness pages turn
     /// it off; the `Origin` rule always holds.
     pub check_host: bool,
