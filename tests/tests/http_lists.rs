@@ -217,6 +217,9 @@ async fn r16_lists_say_how_long_and_for_whom_they_are_good_the_same_on_all_pages
             loop {
                 let answer = router.modern().request(method, params).await;
                 let result = &answer["result"];
+                // Some hosts get other names of tools and prompts than this client.
+                let spelled = matches!(method, "tools/list" | "prompts/list");
+                let scope = if spelled { "private" } else { scope };
                 assert_eq!(result["cacheScope"], scope, "{method}: {answer}");
                 let ttl = result["ttlMs"].as_u64();
                 assert!(ttl.is_some_and(|ttl| ttl <= 40_000), "{method}: {answer}");
@@ -226,17 +229,18 @@ async fn r16_lists_say_how_long_and_for_whom_they_are_good_the_same_on_all_pages
                 }
             }
         }
-        for (method, params) in [
-            ("server/discover", json!({})),
-            ("resources/read", json!({"uri": "a+memo://hello"})),
-        ] {
-            let answer = router.modern().request(method, params).await;
-            let result = &answer["result"];
-            assert!(
-                result["ttlMs"].is_u64() && result["cacheScope"].is_string(),
-                "{answer}"
-            );
-        }
+        let answer = router.modern().request("server/discover", json!({})).await;
+        let result = &answer["result"];
+        assert_eq!(result["cacheScope"], scope, "{answer}");
+        let ttl = result["ttlMs"].as_u64();
+        assert!(ttl.is_some_and(|ttl| ttl <= 40_000), "{answer}");
+        let read = json!({"uri": "a+memo://hello"});
+        let answer = router.modern().request("resources/read", read).await;
+        let result = &answer["result"];
+        assert!(
+            result["ttlMs"].is_u64() && result["cacheScope"].is_string(),
+            "{answer}"
+        );
     }
 }
 

@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use mcp_router_tests::fixture::{Fixture, LEGACY, MODERN};
-use mcp_router_tests::harness::{HttpClient, Reply, Scene, modern_params, text};
+use mcp_router_tests::fixture::{Era, Fixture, LEGACY, MODERN};
+use mcp_router_tests::harness::{HttpClient, Reply, Router, Scene, config, modern_params, text};
 use serde_json::{Value, json};
 
 /// A request and its headers, right until a test spoils it.
@@ -441,4 +441,60 @@ async fn unknown_names_and_wrong_parameters_are_200_32602() {
         .fails(&scene, "no name", 200, -32602)
         .await;
     scene.works_untouched().await;
+}
+
+#[tokio::test]
+async fn r27_every_result_names_the_router_whatever_the_backend_calls_itself() {
+    let info = |result: &Value| result["_meta"]["io.modelcontextprotocol/serverInfo"].clone();
+    for (kind, backend) in [
+        ("signs", Fixture::builder().era(Era::Modern).signs()),
+        ("modern", Fixture::builder().era(Era::Modern)),
+        ("legacy", Fixture::builder().era(Era::Legacy)),
+    ] {
+        let backend = backend.spawn().await;
+        let router = Router::start(&config([("a", backend.url())])).await;
+        router.until_ready().await;
+        router.until_healthy("a").await;
+        let client = router.modern();
+        let discovered = client.request("server/discover", json!({})).await;
+        let own = info(&discovered["result"]);
+        assert_eq!(own["name"], "mcp-router", "{kind}: {discovered}");
+        let reference = json!({"type": "ref/prompt", "name": "a.greet"});
+        let argument = json!({"name": "who", "value": "al"});
+        for (method, params, whose) in [
+            ("tools/list", json!({}), false),
+            ("resources/list", json!({}), false),
+            ("tools/call", json!({"name": "list_backends"}), false),
+            (
+                "tools/call",
+                json!({"name": "a.echo", "arguments": {"text": "x"}}),
+                true,
+            ),
+            (
+                "prompts/get",
+                json!({"name": "a.greet", "arguments": {"who": "x"}}),
+                true,
+            ),
+            ("resources/read", json!({"uri": "a+memo://hello"}), true),
+            (
+                "completion/complete",
+                json!({"ref": reference, "argument": argument}),
+                true,
+            ),
+        ] {
+            let answer = client.request(method, params).await;
+            let result = &answer["result"];
+            assert_eq!(info(result), own, "{kind} {method}: {answer}");
+            assert_eq!(result["resultType"], "complete", "{kind} {method}");
+            // What else it says there is its own.
+            let kept = (whose && kind == "signs").then_some(json!(1.0));
+            let kept = kept.unwrap_or_default();
+            assert_eq!(result["_meta"]["fixture/kept"], kept, "{kind} {method}");
+        }
+        let session = router.legacy_session("2025-11-25").await;
+        let answer = session.call("a.echo", json!({"text": "x"})).await;
+        assert_eq!(info(&answer["result"]), Value::Null, "{kind}: {answer}");
+        let kept = &answer["result"]["_meta"]["fixture/kept"];
+        assert_eq!(kept.is_null(), kind != "signs", "{kind}: {answer}");
+    }
 }
