@@ -119,20 +119,31 @@ def run_cases(report, client, binaries, target, groups, version=None, answers=Fa
             judge(report, case, negotiated, answers[case])
 
 
-def side_by_side(report, options, work, only="", first_alone=False):
-    """Runs `work(client, own_report)` for every chosen client, a few at a time, and prints as they end."""
+def side_by_side(report, options, work, only="", shy=False):
+    """Runs `work(client, own_report)` for every chosen client, a few at a time, and prints as they end.
 
-    def one(client):
-        own, started = Report(), time.monotonic()
-        work(client, own)
-        own.lines.append(f"     {client.name}: {time.monotonic() - started:.1f} s")
+    Backends that ask on a connection which many clients share are asked by one at a time, from their first
+    question on; when two are there for that one, nobody can tell whom it is for. `shy` keeps apart those that
+    might: the first group of clients is alone, and the eras of one client, which share connections, take turns.
+    """
+
+    def one(group):
+        own = Report()
+        for client in group:
+            started = time.monotonic()
+            work(client, own)
+            own.lines.append(f"     {client.name}: {time.monotonic() - started:.1f} s")
         return own
 
-    chosen = [client for client in chosen_clients(options) if re.search(only, client.name)]
-    if first_alone and chosen:
-        report.add(one(chosen.pop(0)))
+    groups = {}
+    for client in chosen_clients(options):
+        if re.search(only, client.name):
+            groups.setdefault(client.name.rpartition("/")[0] if shy else client.name, []).append(client)
+    groups = list(groups.values())
+    if shy and groups:
+        report.add(one(groups.pop(0)))
     with ThreadPoolExecutor(options.jobs) as pool:
-        for done in as_completed([pool.submit(one, client) for client in chosen]):
+        for done in as_completed([pool.submit(one, group) for group in groups]):
             report.add(done.result())
 
 
@@ -263,9 +274,7 @@ def ask_routed(report, options, fleet, work):
         for name, why in fleet.missing.items():
             own.skip(f"{client.name} -> router -> {name}", why)
 
-    # A process that asks on a connection shared by all is asked by one at a time from its first question on;
-    # if two clients are there for that one, nobody can tell whom it is for.
-    side_by_side(report, options, work, asking.CLIENTS, first_alone=True)
+    side_by_side(report, options, work, asking.CLIENTS, shy=True)
     router.stop()
 
 
