@@ -10,6 +10,7 @@ use mcp_router_routing::balance::Policy;
 use mcp_router_routing::{Route, RoutePattern, ToolRules};
 use serde_yaml::{Mapping, Value};
 
+use crate::model::shown;
 use crate::model::{
     AlertConfig, AlertKind, BackendConfig, CommandEndpoint, Config, EndpointConfig, HttpEndpoint,
     HttpServer, Limits, RoutingConfig, ServerConfig,
@@ -165,7 +166,7 @@ fn backend(backend: &BackendConfig) -> Value {
         .set("enabled", probe.enabled())
         .set("interval_seconds", seconds(probe.interval()))
         .set("timeout_seconds", seconds(probe.timeout()))
-        .maybe("endpoint", probe.endpoint())
+        .maybe("endpoint", probe.endpoint().map(shown::url))
         .set("method", probe.method().as_str());
     let breaker = Section::new()
         .set("failure_threshold", backend.breaker.failure_threshold())

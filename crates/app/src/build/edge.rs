@@ -1,6 +1,7 @@
 //! A configured backend as edges, one for each of its servers or processes. What the file does not
 //! say, the edge decides.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use http::{HeaderMap, HeaderValue};
@@ -106,7 +107,7 @@ pub(crate) fn url_text(endpoint: &EndpointConfig) -> String {
         }
         EndpointConfig::Command(command) => {
             let args = command.display_args();
-            std::iter::once(&*command.program)
+            std::iter::once(Cow::Borrowed(&*command.program))
                 .chain(args)
                 .collect::<Vec<_>>()
                 .join(" ")

@@ -1,5 +1,6 @@
 //! One backend.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +11,8 @@ use mcp_router_protocol::name::{BackendName, Namespace};
 use mcp_router_routing::balance::Policy;
 use mcp_router_routing::{Route, ToolRules};
 use secrecy::SecretString;
+
+use super::shown;
 
 /// One backend, ready to be built. Two are equal if they say the same, secrets included.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,13 +156,9 @@ impl EndpointConfig {
 // === impl HttpServer ===
 
 impl HttpServer {
-    /// The URL for people: values in its query are hidden.
+    /// The URL for people: its query is hidden, and what looks like a secret in its path.
     pub fn display_url(&self) -> String {
-        let shown = self.url.to_string();
-        match shown.split_once('?') {
-            Some((base, _)) => format!("{base}?***"),
-            None => shown,
-        }
+        shown::url(&self.url.to_string())
     }
 }
 
@@ -201,11 +200,16 @@ impl HttpTransport {
 // === impl CommandEndpoint ===
 
 impl CommandEndpoint {
-    /// The arguments for people: those that came from a variable or a file are `***`.
-    pub fn display_args(&self) -> impl Iterator<Item = &str> {
+    /// The arguments for people: those that came from a variable or a file are `***`, and so is
+    /// what is called a secret by the argument before it, or looks like one.
+    pub fn display_args(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let hidden = self.hidden_args.iter().chain(std::iter::repeat(&true));
-        let pairs = self.args.iter().zip(hidden);
-        pairs.map(|(arg, hidden)| if *hidden { "***" } else { arg.as_str() })
+        let before = std::iter::once(None).chain(self.args.iter().map(|arg| Some(arg.as_str())));
+        let all = self.args.iter().zip(hidden).zip(before);
+        all.map(|((arg, hidden), before)| match hidden {
+            true => Cow::Borrowed(shown::HIDDEN),
+            false => shown::argument(arg, before),
+        })
     }
 }
 

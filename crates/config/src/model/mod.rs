@@ -12,6 +12,7 @@ mod registration;
 mod routing;
 mod same;
 mod server;
+pub(crate) mod shown;
 
 pub use alerts::{AlertConfig, AlertKind};
 pub use backend::{
