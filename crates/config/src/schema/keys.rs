@@ -126,6 +126,8 @@ pub(super) const KEYS: &[Told] = &[
     told("Retry.max_attempts", "3"),
     told("Retry.backoff_multiplier", "2"),
     told("Retry.max_backoff_seconds", "10"),
+    told("Registration.allow_private", "false"),
+    told("Registration.allow_commands", "[]").takes("list of programs"),
     told("Server.allowed_hosts", "[]")
         .takes("host names, with or without a port")
         .example(r#"["router.example.com"]"#),

@@ -50,7 +50,7 @@ pub(super) fn explain(cli: &Cli, asked: &Asked, json: bool) -> u8 {
         }
         // Somebody is there and says no: asking others would only hide it.
         Err(AskFailure::Refused(why)) => {
-            terminal::complain(&format!("{url}: {why}"));
+            terminal::complain(&format!("the router that serves {url} says: {why}"));
             FAILED
         }
         Err(AskFailure::Nobody(_)) => {
