@@ -169,6 +169,12 @@ async fn f45_a_log_that_nobody_reads_blocks_no_call_and_what_was_lost_is_told() 
         }
     });
     told.await.expect("the loss is logged");
+    let page = HttpClient::new(addr).get("/metrics").await.text();
+    let lost = page
+        .lines()
+        .find_map(|line| line.strip_prefix("mcp_router_dropped_log_lines_total "));
+    let lost: f64 = lost.expect("a number").parse().expect("a number");
+    assert!(lost > 0.0, "{lost}");
 }
 
 async fn until(what: &str, mut done: impl FnMut() -> bool) {

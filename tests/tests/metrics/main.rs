@@ -1,0 +1,9 @@
+//! What `/metrics` says: every number moves when it should, nothing else is on the page, and what
+//! the documents say of it is true.
+
+mod backends;
+mod calls;
+mod docs;
+mod exposed;
+mod process;
+mod samples;
