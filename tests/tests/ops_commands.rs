@@ -59,7 +59,9 @@ async fn unknown_flags_and_wrong_subcommands_are_usage_errors() {
         (&["frobnicate"], "frobnicate"),
         (&["call"], "NAME"),
         (&["call", "a.echo", "[1]"], "object"),
-        (&["import", "x.json"], "not implemented yet"),
+        (&["import", "x.json"], "x.json"),
+        (&["completions", "tcsh"], "tcsh"),
+        (&["--color", "blue"], "blue"),
     ] {
         let run = run(args, "backends: []").await;
         let text = String::from_utf8_lossy(&run.stderr);

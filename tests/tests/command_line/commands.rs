@@ -1,44 +1,11 @@
 //! What a user types, and the exit codes they get: 0 done, 1 failed, 2 wrong file or usage.
 
 use std::net::TcpListener;
-use std::process::{Command, Output};
 
-use mcp_router_tests::harness::{binary, child_entry};
+use mcp_router_tests::harness::child_entry;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-/// Runs `program` in an empty folder, with an empty environment beside `PATH`.
-fn run(program: &str, env: &[(&str, &str)], args: &[&str], file: Option<&str>) -> Run {
-    let folder = TempDir::new().expect("a temporary folder");
-    let mut command = Command::new(binary(program));
-    command.current_dir(folder.path()).env_clear();
-    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    if let Some(text) = file {
-        let path = folder.path().join("router.yaml");
-        std::fs::write(&path, text).expect("a writable folder");
-        command.arg("--config").arg(path);
-    }
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command
-        .envs(env.iter().copied())
-        .args(args)
-        .output()
-        .expect("the program starts");
-    Run {
-        code: status.code(),
-        out: String::from_utf8(stdout).expect("UTF-8"),
-        err: String::from_utf8(stderr).expect("UTF-8"),
-    }
-}
+use crate::run::{Run, run};
 
 fn http(args: &[&str]) -> Run {
     run("mcp-router-http", &[], args, None)
@@ -122,23 +89,11 @@ fn wrong_files_and_variables_are_2_and_say_where() {
 }
 
 #[test]
-fn what_is_not_implemented_is_refused_and_what_is_not_active_is_said() {
-    let later = "backends: [{ name: a, namespace: a, command: cat }]\nregistration: {}";
-    for args in [&[][..], &["check"]] {
-        let refused = run("mcp-router-http", &[], args, Some(later));
-        assert_eq!(refused.code, Some(2), "{}", refused.err);
-        assert!(refused.err.contains("not implemented yet: registration"));
-    }
-    let inactive = [("MCP_ALLOW_REGISTRATION", "true")];
-    let checked = run(
-        "mcp-router-http",
-        &inactive,
-        &["check"],
-        Some("backends: []"),
-    );
-    assert_eq!(checked.code, Some(0), "{}", checked.err);
-    let said = "not active yet: MCP_ALLOW_REGISTRATION";
-    assert!(checked.out.contains(said), "{}", checked.out);
+fn every_key_and_variable_that_is_documented_does_something() {
+    let schema = http(&["schema"]).out;
+    assert!(!schema.contains("x-status"), "a key without effect");
+    let idle = mcp_router_config::VARIABLES.iter().find(|v| !v.active);
+    assert_eq!(idle, None);
 }
 
 #[test]
