@@ -165,8 +165,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let _entered = this.span.enter();
+        let watched = Watched(this.line);
         let answer = ready!(this.inner.poll(cx)).map_err(Into::into);
-        let Some(mut line) = this.line.take() else {
+        let Some(mut line) = watched.0.take() else {
             return Poll::Ready(answer);
         };
         Poll::Ready(match answer {
@@ -189,6 +190,20 @@ where
     }
 }
 
+/// Tells of a call in which somebody panics. Whoever catches that drops the call later, when it
+/// would look as if its client had left.
+struct Watched<'a>(&'a mut Option<Line>);
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(mut line) = self.0.take()
+        {
+            line.panicked();
+        }
+    }
+}
+
 // === impl Traced ===
 
 impl Stream for Traced {
@@ -197,7 +212,9 @@ impl Stream for Traced {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let _entered = this.span.enter();
+        let watched = Watched(&mut this.line);
         let item = ready!(Pin::new(&mut this.inner).poll_next(cx));
+        drop(watched);
         let end: Option<Result<&Outcome, &CallError>> = match &item {
             Some(Ok(Event::Outcome(outcome))) => Some(Ok(outcome)),
             Some(Err(error)) => Some(Err(error)),

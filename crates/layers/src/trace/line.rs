@@ -104,6 +104,15 @@ impl Line {
         });
     }
 
+    /// Tells that somebody panicked on the way.
+    pub(super) fn panicked(&mut self) {
+        self.tell(&End {
+            outcome: Ending::Internal,
+            code: None,
+            error: None,
+        });
+    }
+
     fn tell(&mut self, end: &End<'_>) {
         self.told = true;
         let duration = self.start.elapsed();

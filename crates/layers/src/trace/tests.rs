@@ -289,6 +289,31 @@ async fn every_ending_has_its_word() {
 }
 
 #[tokio::test]
+async fn f46_a_call_in_which_somebody_panics_is_told_as_ours() {
+    use std::panic::AssertUnwindSafe;
+
+    use futures::FutureExt;
+    let told = Told::default();
+    let layer = TraceLayer::new().sinks([Arc::new(told.clone()) as Arc<dyn CallSink>]);
+    let panics = tower::service_fn(|_: McpRequest| async {
+        tokio::task::yield_now().await;
+        panic!("on purpose");
+        #[expect(unreachable_code, reason = "says what it would be")]
+        Ok::<_, CallError>(ready())
+    });
+    let call = layer.layer(panics).oneshot(request("a.b"));
+    let mut call = Box::pin(AssertUnwindSafe(call).catch_unwind());
+    call.as_mut().await.unwrap_err();
+    drop(call);
+    let told = told.0.lock().unwrap().clone();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("tools/call a.b - internal 0"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_sink_hears_nothing_of_lists() {
     let mut list = request("x");
     list.method = mcp_router_protocol::Method::ToolsList;
