@@ -19,4 +19,5 @@ mod routes;
 mod rules;
 mod task_news;
 mod tasks;
+mod update;
 mod watches;

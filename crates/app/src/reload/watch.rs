@@ -65,12 +65,13 @@ impl Watch {
     /// was not told is told next time.
     pub(super) async fn changed(&mut self) {
         loop {
-            let pause = self.watcher.as_ref().map_or(OFTEN, |_| SELDOM);
-            tokio::select! {
-                () = self.told.notified() => {}
-                () = sleep(pause) => {}
-            }
+            // Looked at first: who was dropped half-way may have been told already.
             if self.contents().await == self.seen {
+                let pause = self.watcher.as_ref().map_or(OFTEN, |_| SELDOM);
+                tokio::select! {
+                    () = self.told.notified() => {}
+                    () = sleep(pause) => {}
+                }
                 continue;
             }
             let now = self.settled().await;
