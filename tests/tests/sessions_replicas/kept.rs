@@ -194,3 +194,21 @@ async fn r45_the_server_that_kept_something_of_a_client_is_not_replaced_in_silen
         1 - at
     );
 }
+
+#[tokio::test]
+async fn f41_what_a_server_keeps_of_a_client_outlives_a_change_of_its_settings() {
+    let server = legacy().spawn().await;
+    let router = router(&[&server]).await;
+    let session = router.legacy_session(L4).await;
+    assert_eq!(text(&echo(&session, "x").await), "x");
+    let greeted = server.log().count("initialize");
+    let slower = file(&[&server]).replace("session:", "timeout_seconds: 29, session:");
+    router.rewrite_config(&slower);
+    until("the new settings are in use", async || {
+        server.log().count("initialize") > greeted
+    })
+    .await;
+    router.until_healthy("a").await;
+    assert_eq!(text(&echo(&session, "x").await), "x");
+    assert_eq!(heard(&[&server])["x"].len(), 1, "one upstream session");
+}

@@ -97,18 +97,15 @@ pub(crate) fn updated(
         watch.backend == cell.meta.name
             && rest.is_some_and(|rest| part(rest) || watch.uri.ends_with('/'))
     };
-    let asked = watches.own.with(|all| {
+    let shown = || uri::expose(namespace, &own);
+    let known = watches.own.with(|all| {
         let mut known = all.iter().filter(|(_, watch)| watched(watch));
-        let exact = all
-            .iter()
-            .find(|(_, watch)| watched(watch) && watch.uri == own);
-        let shown = || uri::expose(namespace, &own).into();
-        exact
-            .map(|(asked, _)| asked.clone())
-            .or_else(|| known.next().map(|_| shown()))
-            // What was subscribed to elsewhere is not known here. The backend knows.
-            .or_else(|| session.is_revived().then(shown))
+        let exact = known.clone().find(|(_, watch)| watch.uri == own);
+        let exact = exact.map(|(asked, _)| asked.clone());
+        exact.or_else(|| known.next().map(|_| shown()))
     });
+    // What was subscribed to elsewhere is not known here. The backend knows.
+    let asked = known.or_else(|| session.is_revived().then(shown));
     match asked {
         Some(asked) => watches.mailbox.update(&asked, params.with_uri(&asked)),
         None => dropped::count(Dropped::UpdateUnsubscribed),

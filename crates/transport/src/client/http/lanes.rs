@@ -189,10 +189,16 @@ impl Lanes {
     fn keep(&self, edge: &Arc<Edge>, session: &Session, place: &Arc<Place>) -> bool {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         self.places().insert(number, place.clone());
-        let (edge, place) = (edge.clone(), place.clone());
+        // An edge that has ended meanwhile has closed everything, and is not to be kept for this.
+        let (edge, place) = (Arc::downgrade(edge), place.clone());
         let close = move || {
-            edge.lanes.places().remove(&number);
-            async move { place.close(&edge).await }.boxed()
+            let close = async move {
+                if let Some(edge) = edge.upgrade() {
+                    edge.lanes.places().remove(&number);
+                    place.close(&edge).await;
+                }
+            };
+            close.boxed()
         };
         let kept = session.on_close(close).is_ok();
         if !kept {

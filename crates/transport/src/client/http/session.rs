@@ -353,13 +353,14 @@ impl Session {
         Ok(McpResponse::complete(described(info)))
     }
 
-    /// Whether the client goes on in it elsewhere.
+    /// Whether the client goes on in it: elsewhere, or here once the backend's settings have changed.
     fn outlives(&self, edge: &Edge) -> bool {
         let Scope::Session(client) = &self.owner.scope else {
             return false;
         };
         let carried = || client.carried(&edge.carry_key);
-        client.is_suspended() && carried().as_deref() == self.to_carry().as_deref()
+        let goes_on = client.is_suspended() || !client.is_closed();
+        goes_on && carried().as_deref() == self.to_carry().as_deref()
     }
 
     /// Tells the backend that the session is over. It need not care.

@@ -139,3 +139,44 @@ impl Turns {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mcp_router_protocol::RawJson;
+
+    use super::*;
+
+    fn context(principal: Principal) -> RequestContext {
+        RequestContext {
+            principal,
+            client: Arc::new(ClientProfile {
+                capabilities: Some(RawJson::from_static(r#"{"roots":{}}"#)),
+                ..ClientProfile::default()
+            }),
+            ..RequestContext::default()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r37_a_call_whose_turn_does_not_come_says_why_and_what_to_do() {
+        let turns = Turns::new();
+        let anonymous = context(Principal::Anonymous);
+        assert!(turns.take(&anonymous).await.unwrap().is_none(), "no need");
+        turns.begin();
+        let first = turns.take(&anonymous).await.unwrap().expect("a turn");
+        let named = context(Principal::Named("ann".into()));
+        assert!(turns.take(&named).await.unwrap().is_none(), "she is known");
+        let began = tokio::time::Instant::now();
+        let error = turns.take(&anonymous).await.unwrap_err();
+        assert_eq!(began.elapsed(), TURN);
+        assert_eq!((error.reason, error.sent), (Reason::Overloaded, Sent::No));
+        assert_eq!(
+            error.on(&"notes".parse().unwrap()).to_string(),
+            "Backend 'notes' is overloaded (calls of clients without a name that it may ask \
+             something take turns, and the one before has not ended within 20 s; try again once \
+             it has); the call did not run."
+        );
+        drop(first);
+        assert!(turns.take(&anonymous).await.unwrap().is_some());
+    }
+}

@@ -278,3 +278,18 @@ async fn r41_a_stream_that_another_replica_has_is_asked_for_again() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+#[tokio::test]
+async fn f41_what_is_kept_of_a_client_outlives_a_change_of_the_backends_settings() {
+    let fake = Fake::start(legacy(says_session)).await;
+    let (before, _) = keeping(&fake).await;
+    let here = client();
+    answered(&before, by(&here, Method::Attach)).await.unwrap();
+    assert_eq!(called_in(&before, &here).await.unwrap(), "s1");
+    (before.close)().await;
+    assert_eq!(deletes(&fake), ["s0"], "the router's own");
+    let (after, _) = keeping(&fake).await;
+    assert_eq!(called_in(&after, &here).await.unwrap(), "s1");
+    here.close().await;
+    assert_eq!(deletes(&fake), ["s0", "s1"]);
+}
