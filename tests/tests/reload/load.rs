@@ -97,7 +97,7 @@ async fn f41_a_hundred_reloads_lose_no_call_of_backends_that_stay() {
     let mut calls = 0;
     for round in 0..100_u64 {
         // One that comes, goes, changes its place and its settings.
-        let text = match round % 4 {
+        let file = match round % 4 {
             0 => format!("{stay}{}", entry(&other, "")),
             1 => format!("{stay}{}", entry(&other, ", priority: 2")),
             2 => format!(
@@ -107,7 +107,7 @@ async fn f41_a_hundred_reloads_lose_no_call_of_backends_that_stay() {
             ),
             _ => stay.clone(),
         };
-        router.rewrite_config(&text);
+        router.rewrite_config(&file);
         let reloaded = reload(&router).await;
         assert_eq!(reloaded["errors"], json!([]), "{reloaded}");
         let changed = reloaded.to_string();
