@@ -7,6 +7,7 @@
 //! would reach.
 
 use mcp_router_protocol::json::set_members;
+use mcp_router_protocol::result::is_tool_error;
 use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, code};
 use mcp_router_service::ClientProfile;
 
@@ -150,7 +151,7 @@ pub(crate) fn required(method: &Method, params: &RawParams) -> Option<RawJson> {
 pub(crate) fn ended(answer: Answer, client: &ClientProfile, lacked: &RawJson) -> Answer {
     let failed = match &answer {
         Err(_) => true,
-        Ok(result) => result.get("isError").is_some_and(|e| e.as_str() == "true"),
+        Ok(result) => is_tool_error(result),
     };
     if !failed || !client.takes_input_required {
         return answer;

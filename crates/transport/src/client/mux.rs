@@ -324,9 +324,9 @@ impl Mux {
         let id = id.and_then(|id| id.read::<u64>().ok());
         let events = id.and_then(|id| self.lock().get(&id)?.events.clone());
         let event = Event::Notification { method, params };
-        match events.map(|events| events.try_send(event)) {
-            Some(Ok(())) => {}
-            Some(Err(_)) => self.drop_message(Dropped::CallQueueFull),
+        match events {
+            Some(events) if events.try_send(event).is_ok() => {}
+            Some(_) => self.drop_message(Dropped::CallQueueFull),
             None => self.drop_message(Dropped::BackendNotificationUnwanted),
         }
     }

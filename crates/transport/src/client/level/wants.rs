@@ -138,14 +138,12 @@ impl Wants {
 
     /// Resolves whenever less may be wanted than before. Safe to drop.
     pub(crate) async fn lowered(&self) {
-        loop {
-            match self.next_end() {
-                Some(end) => tokio::select! {
-                    () = self.changed.notified() => return,
-                    () = sleep_until(end) => return,
-                },
-                None => return self.changed.notified().await,
-            }
+        match self.next_end() {
+            Some(end) => tokio::select! {
+                () = self.changed.notified() => {}
+                () = sleep_until(end) => {}
+            },
+            None => self.changed.notified().await,
         }
     }
 }
