@@ -112,9 +112,7 @@ mod tests {
         let reloads = Reloads::default();
         assert!(reloads.last().is_none());
         reloads.note(Reload::Applied, ReloadReport::new("file"));
-        reloads
-            .clone()
-            .note(Reload::Refused, ReloadReport::new("tool"));
+        reloads.note(Reload::Refused, ReloadReport::new("tool"));
         let last = reloads.last().unwrap();
         assert_eq!((last.trigger, last.outcome), ("tool", "refused"));
         assert!(last.time.ends_with('Z'), "{}", last.time);
