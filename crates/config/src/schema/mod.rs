@@ -22,6 +22,8 @@ pub(crate) static SCHEMA: LazyLock<Value> =
 pub fn schema() -> Value {
     let mut schema = SCHEMA.clone();
     polish(&mut schema);
+    // Editors show it above everything.
+    schema["title"] = "mcp-router configuration".into();
     for told in keys::KEYS {
         let (definition, key) = told.key.split_once('.').unwrap_or(("", told.key));
         let pointer = format!("/$defs/{definition}/properties/{key}");
