@@ -139,7 +139,7 @@ fn charts(html: &mut Html, backend: &BackendStatus, track: &Track) {
     let (mean, worst) = (Length(mean), Length(worst.unwrap_or(mean)));
     let said = format_args!("{name}: mean latency {mean}");
     chart::latency(html, &points, said);
-    let line = format_args!("mean {mean}, highest {worst}");
+    let line = format_args!("mean {mean}, max {worst}");
     html.element("<small>", line, "</small>").raw("</td>");
 }
 
@@ -203,7 +203,7 @@ fn failed(html: &mut Html, failure: &LastFailure) {
 fn endpoint_row(html: &mut Html, backend: &BackendStatus, endpoint: &EndpointStatus) {
     html.raw("<tr role=\"row\" class=\"endpoint\" data-key=\"e-")
         .text(format_args!("{} {}", backend.name, endpoint.endpoint))
-        .raw("\"><th role=\"rowheader\" scope=\"row\"><span class=\"where\">")
+        .raw("\"><th role=\"rowheader\" scope=\"row\"><span class=\"small\">")
         .text(&endpoint.endpoint)
         .raw("</span></th>");
     cell(html, "State");
