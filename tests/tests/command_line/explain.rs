@@ -79,6 +79,9 @@ async fn the_running_router_knows_what_happened_before() {
     router.until_healthy("first").await;
     router.until_down("second").await;
     let url = router.url("/mcp");
+    for tool in ["s.add", "s.add", "s.fail"] {
+        router.modern().call(tool, json!({"a": 1, "b": 2})).await;
+    }
     let asked = args(&["explain", "s.add", "--json", "--url", &url]);
     let shown = explain(asked, file.clone()).await;
     assert_eq!(shown.code, Some(0), "{}", shown.err);
@@ -88,6 +91,7 @@ async fn the_running_router_knows_what_happened_before() {
         (&json!(url), &json!(true))
     );
     assert_eq!(told["last_outcome"], "no failure since it was reached");
+    assert_eq!(told["outcomes"], json!({"ok": 2}));
     let text = explain(args(&["explain", "s.add", "--url", &url]), file).await;
     for said in [
         "told by",

@@ -1,5 +1,6 @@
 //! Asking a router: the one that runs, or one of our own.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -9,6 +10,8 @@ use mcp_router_service::{BackendEvent, EventStream, McpRequest, McpService, Outc
 use mcp_router_transport::client::{self, Connected, HttpBackendParams};
 use serde_json::{Value, json};
 use tower::ServiceExt;
+
+use super::outcomes;
 
 /// How long a router on the same machine may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -20,6 +23,8 @@ pub(super) struct Answer {
     pub(super) routing: Value,
     /// That of `get_backend_health` for the first in line, unless the tool is the router's own.
     pub(super) health: Option<Value>,
+    /// How calls of the tool have ended so far, if the router counts them.
+    pub(super) outcomes: Option<BTreeMap<String, u64>>,
 }
 
 /// Why there is no answer.
@@ -46,7 +51,11 @@ pub(super) async fn running(url: &str, tool: &str) -> Result<Answer, AskFailure>
     } = client::http(params);
     let asked = async {
         connected(events).await?;
-        about(&service, tool).await
+        let mut answer = about(&service, tool).await?;
+        if let Some(exposed) = answer.routing["tool_name"].as_str() {
+            answer.outcomes = outcomes::of(url, exposed).await;
+        }
+        Ok(answer)
     };
     let answer = tokio::time::timeout(PATIENCE, asked).await;
     // A session is ended with the router, if it gave one.
@@ -86,7 +95,11 @@ async fn about(service: &McpService, tool: &str) -> Result<Answer, AskFailure> {
         }
         _ => None,
     };
-    Ok(Answer { routing, health })
+    Ok(Answer {
+        routing,
+        health,
+        outcomes: None,
+    })
 }
 
 /// The structured result of one of the router's own tools.

@@ -4,6 +4,7 @@
 //! backends are connected to for this one question, and nothing is known of the past.
 
 mod ask;
+mod outcomes;
 mod report;
 
 use mcp_router_config::Config;

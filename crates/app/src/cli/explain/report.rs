@@ -1,5 +1,6 @@
 //! The explanation, for people and for programs.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use mcp_router_config::Config;
@@ -21,6 +22,8 @@ pub(super) struct Explanation {
     health: Option<Value>,
     /// How the backend's last trouble ended; absent if nothing is known of the past.
     last_outcome: Option<String>,
+    /// How many calls of the tool have ended in which way since the router started.
+    outcomes: Option<BTreeMap<String, u64>>,
     /// Outermost first; absent if the configuration does not name the backend.
     layers: Option<Vec<LayerText>>,
 }
@@ -32,7 +35,11 @@ impl Explanation {
         answer: Answer,
         config: Option<&Config>,
     ) -> Self {
-        let Answer { routing, health } = answer;
+        let Answer {
+            routing,
+            health,
+            outcomes,
+        } = answer;
         let backend = routing["backend"].as_str().unwrap_or_default();
         let tool = routing["tool"].as_str().unwrap_or_default();
         let layers = config.and_then(|config| {
@@ -45,6 +52,7 @@ impl Explanation {
             asked: asked.to_owned(),
             router: router.map(str::to_owned),
             last_outcome: past.map(last_outcome),
+            outcomes,
             layers,
             routing,
             health,
@@ -128,6 +136,9 @@ impl Explanation {
                 format!("{healthy}, circuit {circuit}, {failures} failures in a row"),
             ));
         }
+        if let Some(outcomes) = &self.outcomes {
+            facts.push(("calls", calls(outcomes)));
+        }
         if let Some(last) = &self.last_outcome {
             facts.push(("last", last.clone()));
         }
@@ -159,6 +170,17 @@ fn last_outcome(health: &Value) -> String {
         ),
         None => "no failure since it was reached".to_owned(),
     }
+}
+
+fn calls(outcomes: &BTreeMap<String, u64>) -> String {
+    if outcomes.is_empty() {
+        return "none has ended since the router started".to_owned();
+    }
+    let each = outcomes
+        .iter()
+        .map(|(outcome, count)| format!("{count} {outcome}"));
+    let each: Vec<_> = each.collect();
+    format!("{} since the router started", each.join(", "))
 }
 
 fn settings(settings: &Value) -> String {
