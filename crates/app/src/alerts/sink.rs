@@ -41,7 +41,7 @@ pub(super) struct Sink {
 struct Waiting {
     queue: Mutex<Queue>,
     came: Notify,
-    /// No attempt beyond those that may succeed at once.
+    /// One more attempt, and no wait for another.
     closing: CancellationToken,
     counts: AlertCounts,
     /// For logs: neither URL nor key.
@@ -232,10 +232,14 @@ impl Task {
                     }
                     let gone = self.waiting.queue().restore(notice);
                     self.waiting.note(gone);
+                    if self.waiting.closing.is_cancelled() {
+                        return;
+                    }
                     let wait = wait.unwrap_or_else(|| self.backoff.next(&mut self.rng));
                     tokio::select! {
                         () = sleep(wait) => {}
-                        () = self.waiting.closing.cancelled() => return,
+                        // Once more, at once.
+                        () = self.waiting.closing.cancelled() => {}
                     }
                 }
             }

@@ -257,6 +257,27 @@ async fn a_receiver_that_hangs_holds_up_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn at_the_end_what_waits_gets_one_more_attempt_and_nobody_waits_for_another() {
+    for (last, attempts) in [(Ok(200), 2), (Err("no connection"), 2)] {
+        let stage = Stage::default();
+        stage.set(&[("db", Health::Ailing)]);
+        let (alerts, mut told) = alerts_with(&stage, move |at| match at {
+            0 => Ok(503),
+            _ => last,
+        });
+        next(&mut told).await;
+        let begin = Instant::now();
+        alerts.close().await;
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+        let mut seen = 1;
+        while told.recv().await.is_some() {
+            seen += 1;
+        }
+        assert_eq!(seen, attempts);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_receiver_hears_of_outages_that_last_and_one_that_stays_hears_nothing_twice() {
     let stage = Stage::default();
     stage.set(&[("db", Health::Ailing)]);
