@@ -8,20 +8,24 @@
 
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
 use mcp_router_core::{Backend, Router};
 use mcp_router_layers::{
-    BreakerLayer, CallStats, DrainLayer, Endpoint, LimitLayer, LimitParams, MetricsLayer,
-    RetryLayer, RetryParams, TimeoutLayer, TraceLayer,
+    AttemptLayer, BreakerLayer, DrainLayer, Endpoint, LimitLayer, LimitParams, RetryLayer,
+    RetryParams, TimeoutLayer, TraceLayer,
 };
-use mcp_router_observe::LogFormat;
+use mcp_router_observe::metrics::Meters;
+use mcp_router_observe::recent::RecentCalls;
+use mcp_router_observe::traces::{Collector, Reply, Sampler, TraceSettings, Tracer};
+use mcp_router_observe::{CallSink, LogFormat};
 use mcp_router_service::McpService;
 use mcp_router_transport::client::{self, Connected, HttpBackendParams};
 use mcp_router_transport::server::{HttpParams, ServeParams, http, serve};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tower::{BoxError, ServiceBuilder};
+use tower::{BoxError, Layer, ServiceBuilder};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -39,6 +43,8 @@ struct Arguments {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum Layers {
     Off,
+    /// All but those that tell of calls
+    Silent,
     On,
 }
 
@@ -78,39 +84,50 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
 
 fn router(edge: Connected, layers: Layers) -> Result<McpService, BoxError> {
     let endpoint = Endpoint::new("bench", mcp_router_health::BreakerParams::default());
+    let tracer = (layers == Layers::On).then(unsampled);
     let service = match layers {
         Layers::Off => edge.service,
-        Layers::On => backend(&endpoint, edge.service),
+        Layers::Silent => silent(&endpoint, edge.service),
+        Layers::On => {
+            let attempts = AttemptLayer::new(tracer.clone(), "bench", "bench");
+            McpService::new(attempts.layer(silent(&endpoint, edge.service)))
+        }
     };
     let backend = Backend::new("bench".parse()?, service)
         .namespace("bench".parse()?)
         .endpoints(vec![endpoint])
         .events(edge.events)
         .on_close(edge.close);
-    let router = Router::builder().backend(backend).build()?.into_service();
+    let meters = Meters::default();
+    let router = Router::builder().meters(meters.clone()).backend(backend);
+    let router = router.build()?.into_service();
+    let drained = || McpService::new(DrainLayer::new().layer(router.clone()));
     Ok(match layers {
         Layers::Off => router,
-        Layers::On => front(router),
+        Layers::Silent => drained(),
+        Layers::On => {
+            let sinks: [Arc<dyn CallSink>; 2] = [Arc::new(meters), Arc::new(RecentCalls::new())];
+            let told = TraceLayer::new().sinks(sinks).tracer(tracer);
+            McpService::new(told.layer(drained()))
+        }
     })
 }
 
-/// The stack of one backend with one endpoint, as the router builds it, with metrics.
-fn backend(endpoint: &Endpoint, edge: McpService) -> McpService {
+/// Traces for which no call is chosen.
+fn unsampled() -> Tracer {
+    let mut settings = TraceSettings::new(http::Uri::from_static("http://127.0.0.1:9/v1/traces"));
+    settings.sampler = Sampler::ratio(0.0, true);
+    let nobody = Collector::new(|_| std::future::pending::<Result<Reply, String>>());
+    Tracer::start(settings, nobody).0
+}
+
+/// The stack of one backend with one endpoint, as the router builds it.
+fn silent(endpoint: &Endpoint, edge: McpService) -> McpService {
     let stack = ServiceBuilder::new()
-        .layer(MetricsLayer::new(CallStats::new()))
         .layer(LimitLayer::new(LimitParams::default()))
         .layer(RetryLayer::new(RetryParams::default()))
         .layer(BreakerLayer::new(endpoint.clone()))
         .layer(TimeoutLayer::new(TimeoutLayer::DEFAULT))
         .service(edge);
-    McpService::new(stack)
-}
-
-/// What stands before the router.
-fn front(router: McpService) -> McpService {
-    let stack = ServiceBuilder::new()
-        .layer(TraceLayer::new())
-        .layer(DrainLayer::new())
-        .service(router);
     McpService::new(stack)
 }

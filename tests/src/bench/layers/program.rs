@@ -17,7 +17,7 @@ use crate::harness::ModernClient;
 pub(super) struct Stack {
     pub(super) program: PathBuf,
     pub(super) backend: String,
-    /// `off` or `on`.
+    /// `off`, `silent` or `on`.
     pub(super) layers: &'static str,
     pub(super) log: &'static str,
     pub(super) connections: usize,
