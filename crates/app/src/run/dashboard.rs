@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use mcp_router_config::Config;
 use mcp_router_observe::recent::RecentCalls;
 use mcp_router_transport::server::Page;
 use tokio_util::task::AbortOnDropHandle;
@@ -25,11 +24,11 @@ pub(super) struct Remembering(
 );
 
 impl Ui {
-    pub(super) fn of(config: &Config) -> Self {
-        let server = &config.server;
+    pub(super) fn of(plan: &Plan) -> Self {
+        let server = &plan.config.server;
         Self {
             server: server.name.clone(),
-            watched: server.watch,
+            watched: server.watch && plan.origin.is_some(),
             recent: server.ui.then(|| Arc::new(RecentCalls::new())),
         }
     }

@@ -52,7 +52,7 @@ pub(crate) async fn http(plan: Plan) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     // First of all: if the port is taken, no backend is bothered.
     let listener = bind::listen(&plan.config.server).await?;
-    let ui = Ui::of(&plan.config);
+    let ui = Ui::of(&plan);
     let plan = ui.noted(plan);
     let reloads = Reloads::default();
     let exposed = !listener.addr.ip().is_loopback();
