@@ -12,7 +12,7 @@
 //! |---|---|
 //! | [`LimitLayer`] | a call that waits for its turn must not use up its attempt's time, nor count as a failure of anybody |
 //! | [`RetryLayer`] | around everything that an attempt must pass anew: the choice of an endpoint, its circuit, its time |
-//! | [`Balance`] | several endpoints only; inside the retry, which waits when all of them have failed |
+//! | [`Balance`] | several endpoints only; inside the retry, which waits when all of them have failed, and whose budget [pays](Balance::paid_by) |
 //! | [`AttemptLayer`] | one for each endpoint, if calls are traced; outside the breaker, so that what it refuses is shown |
 //! | [`BreakerLayer`] | one for each [`Endpoint`]; outside the timeout, so that a slow endpoint counts as a failing one |
 //! | [`TimeoutLayer`] | one attempt; directly around the edge, which hears at once that the time is over |

@@ -195,8 +195,9 @@ pub(crate) fn router(network: &Arc<Network>, names: &[&str]) -> Router {
         events,
         close,
     } = Balance::over(&backend, BalanceParams::default(), replicas);
-    let stack = RetryLayer::new(RetryParams::default());
-    let service = McpService::new(ServiceBuilder::new().layer(stack).service(service));
+    let retries = RetryLayer::new(RetryParams::default());
+    let service = service.paid_by(retries.budget());
+    let service = McpService::new(ServiceBuilder::new().layer(retries).service(service));
     let mut built = Backend::new(backend, service)
         .namespace("there".parse().unwrap())
         .endpoints(endpoints)

@@ -20,7 +20,7 @@ pub(super) async fn attach(hub: &Hub, request: &McpRequest) -> McpResponse {
         let opening = cell.service.clone()?.oneshot(request.clone());
         Some(async move {
             if let Err(error) = opening.await {
-                tracing::info!(backend = %cell.meta.name, %error, "no session at `initialize`");
+                tracing::info!(backend = %cell.meta.name, %error, "upstream session not opened at once");
             }
         })
     });

@@ -100,7 +100,7 @@ fn start(params: HttpBackendParams) -> (Connected, Arc<Edge>) {
 }
 
 async fn call(edge: &Arc<Edge>, request: McpRequest) -> Result<McpResponse, CallError> {
-    if request.method == Method::Detach {
+    if matches!(request.method, Method::Detach) {
         return carried::detach(edge, &request).await; // it wakes nobody in vain
     }
     let peer = edge.link.peer().await?;
