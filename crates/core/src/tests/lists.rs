@@ -10,6 +10,41 @@ use super::mock::{Mock, ask, names, router};
 use crate::Router;
 
 #[tokio::test(start_paused = true)]
+async fn items_are_told_with_all_who_serve_them_and_a_version_that_grows_with_them() {
+    let (first, first_events) = Mock::new(&["q"]);
+    let (second, second_events) = Mock::new(&["q", "z"]);
+    let namespace: mcp_router_protocol::Namespace = "n".parse().unwrap();
+    let router = router(
+        Router::builder()
+            .backend(
+                first
+                    .as_backend("first", first_events)
+                    .namespace(namespace.clone()),
+            )
+            .backend(
+                second
+                    .as_backend("second", second_events)
+                    .namespace(namespace),
+            ),
+    );
+    assert!(router.items(ItemKind::Tool).is_empty());
+    let before = router.catalogue_version();
+    first.connect();
+    second.connect();
+    router.ready().await;
+    let items = router.items(ItemKind::Tool);
+    let told: Vec<_> = items
+        .iter()
+        .map(|i| (&*i.exposed, &i.backends[..]))
+        .collect();
+    let both = ["first".to_owned(), "second".to_owned()];
+    assert_eq!(told, [("n.q", &both[..]), ("n.z", &both[1..])]);
+    assert_eq!(items[0].definition.get_str("name").as_deref(), Some("n.q"));
+    assert!(router.items(ItemKind::Prompt).is_empty());
+    assert!(router.catalogue_version() > before);
+}
+
+#[tokio::test(start_paused = true)]
 async fn r13_order_does_not_depend_on_arrival() {
     let mut seen = Vec::new();
     for late_first in [false, true] {
