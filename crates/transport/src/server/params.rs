@@ -52,7 +52,8 @@ pub struct HttpParams {
     pub seals: Option<Seals>,
     /// The time of day, for the expiry of session ids.
     pub clock: WallClock,
-    /// Who answers, as `serverInfo` of every result of 2026-07-28 says.
+    /// Who answers, as `serverInfo` of every result of 2026-07-28 says: the name that the router was
+    /// given, too.
     pub identity: Identity,
 }
 
@@ -187,7 +188,8 @@ pub struct StdioParams {
     pub eof_grace: Duration,
     /// For a client's answer to a request from a backend.
     pub ask: Duration,
-    /// Who answers, as `serverInfo` of every result of 2026-07-28 says.
+    /// Who answers, as `serverInfo` of every result of 2026-07-28 says: the name that the router was
+    /// given, too.
     pub identity: Identity,
 }
 
