@@ -52,7 +52,10 @@ impl Sources {
     /// The way to the endpoint of that name; where there is but one, its name says nothing.
     pub(crate) fn at(&self, endpoint: &str) -> McpService {
         let mut direct = self.direct.iter();
-        match (direct.find(|(at, _)| **at.key() == *endpoint), &self.direct[..]) {
+        match (
+            direct.find(|(at, _)| **at.key() == *endpoint),
+            &self.direct[..],
+        ) {
             (Some((_, edge)), _) | (None, [(_, edge)]) => edge.clone(),
             // Whoever chooses among endpoints goes by the request's pin.
             _ => self.service.clone(),

@@ -15,8 +15,8 @@ use mcp_router_protocol::{ErrorObject, RawJson, code};
 use mcp_router_service::{CallError, McpRequest, McpResponse, Session};
 use tokio::time::{Instant, timeout_at};
 
-pub(crate) use own::updated as updated_in_own;
 use own::OwnWatch;
+pub(crate) use own::updated as updated_in_own;
 
 use super::{invalid_params, read};
 use crate::backend::Cell;

@@ -40,8 +40,8 @@ use tower::{BoxError, Service};
 
 pub use body::Body;
 use gate::Gate;
-use resume::Replays;
 pub use load::Load;
+use resume::Replays;
 pub use sessions::SessionCounts;
 use sessions::Sessions;
 
