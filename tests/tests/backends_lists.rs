@@ -25,14 +25,19 @@ async fn r14_every_page_of_every_backend_is_listed_once_and_in_one_order() {
     }
     let session = router.legacy_session("2025-11-25").await;
     let names = session.tool_names().await;
-    assert_eq!(names.len(), (95 + 11) + 30 + (20 + 11) + 3, "{names:?}");
+    assert_eq!(names.len(), (95 + 11) + 30 + (20 + 11) + 4, "{names:?}");
     let (own, backends) = names
-        .split_last_chunk::<3>()
+        .split_last_chunk::<4>()
         .map(|(b, o)| (o, b))
         .expect("names");
     assert_eq!(
         own,
-        &["list_backends", "get_backend_health", "get_routing_info"],
+        &[
+            "list_backends",
+            "get_backend_health",
+            "get_routing_info",
+            "reload_backends_config"
+        ],
         "ours come last"
     );
     assert!(backends.is_sorted(), "r13: {backends:?}");
