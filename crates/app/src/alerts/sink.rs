@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use mcp_router_config::{AlertConfig, AlertKind};
+use mcp_router_config::AlertConfig;
 use mcp_router_health::{Backoff, BackoffParams};
 use mcp_router_transport::client::{InvalidUrl, Posted, Poster};
 use secrecy::ExposeSecret;
@@ -129,20 +129,7 @@ impl Sink {
 
     /// Whether it is the one of `config`.
     pub(super) fn is_of(&self, config: &AlertConfig) -> bool {
-        let secrets = |c: &AlertConfig| {
-            let key = match &c.kind {
-                AlertKind::PagerDuty { routing_key } => {
-                    Some(routing_key.expose_secret().to_owned())
-                }
-                _ => None,
-            };
-            let url = c.url.as_ref().map(|url| url.expose_secret().to_owned());
-            let headers = c.headers.iter();
-            let headers =
-                headers.map(|(name, value)| (name.clone(), value.expose_secret().to_owned()));
-            (c.kind.as_str(), key, url, headers.collect::<Vec<_>>())
-        };
-        secrets(&self.config) == secrets(config)
+        self.config == *config
     }
 
     /// Tells what waits, if that goes well at once, and ends; within `limit`.

@@ -130,7 +130,8 @@ impl Reloader {
         report.warnings = restart
             .map(|key| format!("{key}: restart needed"))
             .collect();
-        let same = old.to_json() == config.to_json();
+        // What is printed hides the secrets of receivers.
+        let same = old.to_json() == config.to_json() && old.alerts == config.alerts;
         let registered = self.still_registered(&config);
         let plan = self.running.plan.with(config);
         let how = self.transition();

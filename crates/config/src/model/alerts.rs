@@ -3,7 +3,8 @@
 use http::HeaderName;
 use secrecy::SecretString;
 
-/// Somebody who is told when a backend becomes unhealthy, and when it recovers.
+/// Somebody who is told when a backend becomes unhealthy, and when it recovers. Two are equal if
+/// they say the same, secrets included.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AlertConfig {

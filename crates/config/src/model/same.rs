@@ -5,7 +5,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{CommandEndpoint, Config, HttpEndpoint};
+use super::{AlertConfig, AlertKind, CommandEndpoint, Config, HttpEndpoint};
 
 /// Settings outside `backends` that a running router changes to. `server.limits` are those of
 /// backends, which are replaced for it.
@@ -41,6 +41,29 @@ impl PartialEq for CommandEndpoint {
             && self.hidden_args == other.hidden_args
             && self.env.len() == other.env.len()
             && env().all(|(a, b)| a.0 == b.0 && same(&a.1, &b.1))
+    }
+}
+
+impl PartialEq for AlertConfig {
+    fn eq(&self, other: &Self) -> bool {
+        let headers = || self.headers.iter().zip(&other.headers);
+        let urls = match (&self.url, &other.url) {
+            (Some(a), Some(b)) => same(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        urls && self.kind == other.kind
+            && self.headers.len() == other.headers.len()
+            && headers().all(|(a, b)| a.0 == b.0 && same(&a.1, &b.1))
+    }
+}
+
+impl PartialEq for AlertKind {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::PagerDuty { routing_key: a }, Self::PagerDuty { routing_key: b }) => same(a, b),
+            (Self::Webhook, Self::Webhook) | (Self::Slack, Self::Slack) => true,
+            (Self::PagerDuty { .. } | Self::Webhook | Self::Slack, _) => false,
+        }
     }
 }
 
