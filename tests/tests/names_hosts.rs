@@ -68,7 +68,7 @@ async fn names_fit_what_each_host_takes_and_calls_by_any_of_them_arrive() {
         let prompts = listed(&scene, host, "prompts/list", "prompts").await;
         assert_eq!(prompts, ["a__hello"], "{host}");
         spellings.extend(names[..own].iter().cloned());
-        spellings.truncate(7);
+        spellings.truncate(8);
         for name in &names[..own] {
             let answer = scene.modern().call(name, json!({"text": "x"})).await;
             assert_eq!(text(&answer), "x", "{host}: {name}: {answer}");
