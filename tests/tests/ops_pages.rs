@@ -311,14 +311,21 @@ async fn the_entrance_and_every_wrong_turn_point_to_mcp_and_the_pages() {
     assert_eq!(posted.status, 405);
     assert_eq!(posted.headers["allow"], "GET, HEAD");
     assert!(posted.json()["error"]["code"].is_i64(), "{}", posted.text());
-    assert!(posted.text().contains("MCP is served at /mcp"), "{}", posted.text());
+    assert!(
+        posted.text().contains("MCP is served at /mcp"),
+        "{}",
+        posted.text()
+    );
     let lost = client.get("/nowhere").await;
     assert_eq!(lost.status, 404);
     for path in ["/mcp", "/ui", "/ready"] {
         assert!(lost.text().contains(path), "{}", lost.text());
     }
     let events = client.with("accept", "text/event-stream").get("/").await;
-    assert_eq!(events.status, 406, "a client of HTTP+SSE must not wait here");
+    assert_eq!(
+        events.status, 406,
+        "a client of HTTP+SSE must not wait here"
+    );
 }
 
 #[tokio::test]
@@ -342,7 +349,9 @@ async fn the_dashboard_shows_backends_calls_and_catalogue_and_no_secret() {
     let page = client.get("/ui").await;
     assert_eq!(page.status, 200);
     assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
-    let policy = page.headers["content-security-policy"].to_str().expect("text");
+    let policy = page.headers["content-security-policy"]
+        .to_str()
+        .expect("text");
     assert!(policy.starts_with("default-src 'none'"), "{policy}");
     let live = client.get("/ui/live").await.text();
     let found = client.get("/ui/catalogue?q=bold").await.text();

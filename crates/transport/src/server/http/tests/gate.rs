@@ -244,5 +244,9 @@ async fn who_is_lost_is_told_where_mcp_and_the_pages_are() {
     let posted = edge.send("POST", "/metrics", &[], &ping).await;
     assert_eq!(posted.status, 405);
     assert_eq!(posted.headers["allow"], "GET, HEAD");
-    assert!(posted.text.contains("MCP is served at /mcp"), "{}", posted.text);
+    assert!(
+        posted.text.contains("MCP is served at /mcp"),
+        "{}",
+        posted.text
+    );
 }
