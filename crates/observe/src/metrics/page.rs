@@ -65,7 +65,7 @@ impl Page<'_> {
     /// # Errors
     /// If the page takes no more.
     pub fn one(&mut self, family: &Family, number: f64) -> fmt::Result {
-        self.numbers(family, [([], number)])
+        number_of(&mut self.family(family)?, family.kind, number)
     }
 
     /// The numbers of a counter or gauge, each with the values of its labels in the family's order.
@@ -80,11 +80,7 @@ impl Page<'_> {
         let mut encoder = self.family(family)?;
         for (values, number) in numbers {
             let labels = labelled(family, values);
-            let mut encoder = encoder.encode_family(&labels)?;
-            match family.kind {
-                Kind::Counter => encoder.encode_counter::<NoLabelSet, _, f64>(&number, None)?,
-                Kind::Gauge | Kind::Histogram => encoder.encode_gauge(&number)?,
-            }
+            number_of(&mut encoder.encode_family(&labels)?, family.kind, number)?;
         }
         Ok(())
     }
@@ -118,10 +114,48 @@ impl Page<'_> {
     }
 }
 
+fn number_of(encoder: &mut MetricEncoder<'_>, kind: Kind, number: f64) -> fmt::Result {
+    match kind {
+        Kind::Counter => encoder.encode_counter::<NoLabelSet, _, f64>(&number, None),
+        Kind::Gauge | Kind::Histogram => encoder.encode_gauge(&number),
+    }
+}
+
 fn labelled<'v, const N: usize>(
     family: &Family,
     values: [&'v str; N],
 ) -> Vec<(&'static str, &'v str)> {
     debug_assert_eq!(family.labels.len(), N, "{}", family.name);
     family.labels.iter().copied().zip(values).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::family::{BACKEND_UP, DROPPED_LOG_LINES, READY};
+    use super::*;
+
+    #[derive(Debug)]
+    struct Three;
+
+    impl Source for Three {
+        fn write(&self, page: &mut Page<'_>) -> fmt::Result {
+            page.one(&READY, 1.0)?;
+            page.one(&DROPPED_LOG_LINES, 7.0)?;
+            page.numbers(&BACKEND_UP, [(["a"], 0.0)])
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_prometheus_reads_them() {
+        let page = Sources::new([Box::new(Three) as Box<dyn Source>]).page();
+        for line in [
+            "# TYPE mcp_router_ready gauge",
+            "mcp_router_ready 1.0",
+            "# TYPE mcp_router_dropped_log_lines counter",
+            "mcp_router_dropped_log_lines_total 7.0",
+            "mcp_router_backend_up{backend=\"a\"} 0.0",
+        ] {
+            assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
+        }
+    }
 }
