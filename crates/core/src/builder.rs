@@ -300,8 +300,8 @@ impl Router {
     /// [keeps](RouterBuilder::keep) go on as they are. Others of a known name are started beside the
     /// one of that name and take its place when they are listed, or 30 s later; those that `next`
     /// does not have are closed when no call can reach them any more. Calls keep what they began
-    /// with. What seals tokens, the bounds of calls that wait and, where `next` says nothing, the
-    /// [manager](RouterBuilder::manager) stay as they are.
+    /// with. What seals tokens, what counts calls, the bounds of calls that wait and, where `next`
+    /// says nothing, the [manager](RouterBuilder::manager) stay as they are.
     ///
     /// Resolves when the change is made. Dropped before, it goes on by itself.
     ///

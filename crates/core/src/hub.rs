@@ -134,6 +134,8 @@ impl Hub {
             let next = merge(&fleet.settings, &fleet.cells, Some(&old), &mut logged);
             let next = Arc::new(next);
             self.snapshot.store(next.clone());
+            let there = |name: &str| next.cells.iter().any(|c| c.meta.name.as_str() == name);
+            self.meters.retain(there);
             self.changes
                 .send_if_modified(|counters| next.count_changes(&old, counters));
             if settled {

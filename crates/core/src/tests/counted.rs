@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tower::{Layer, ServiceExt};
 
 use super::mock::{Answer, Mock, router};
-use crate::{OWN_TOOLS, Router, RouterBuilder};
+use crate::{OWN_TOOLS, Router, RouterBuilder, Transition};
 
 /// A router whose calls are counted.
 struct Scene {
@@ -99,4 +99,28 @@ async fn b37_names_that_nobody_lists_are_one_series() {
             r#"{backend="",tool="other",outcome="error"} 300.0"#,
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_removed_backend_has_counted_is_forgotten() {
+    let (_, backend_a) = Mock::backend("a", &["t"]);
+    let (_, backend_b) = Mock::backend("b", &["t"]);
+    let meters = Meters::default();
+    let builder = Router::builder().backend(backend_a).backend(backend_b);
+    let router = router(builder.meters(meters.clone()));
+    router.ready().await;
+    for name in ["a.t", "b.t"] {
+        let call = json!({ "name": name });
+        super::mock::ask(&router, Method::ToolsCall, call)
+            .await
+            .unwrap();
+    }
+    // Whoever calls without a trail counts nothing, but asks for nothing either.
+    meters.tool("a", "a.t");
+    meters.tool("b", "b.t");
+    let next = Router::builder().keep("a".parse().unwrap());
+    router.update(next, Transition::default()).await.unwrap();
+    let page = Sources::new([Box::new(meters) as Box<dyn Source>]).page();
+    assert!(page.contains("retries_total{backend=\"a\"}"), "{page}");
+    assert!(!page.contains("\"b\""), "{page}");
 }
