@@ -29,3 +29,8 @@ mod ui;
 pub use build::{Built, Plan, StartError};
 pub use cli::{Edge, main};
 pub use report::report;
+
+/// The page's examples, compiled with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/embedding.md")]
+mod embedding {}

@@ -4,6 +4,7 @@
 mod block;
 mod curl;
 mod line;
+mod links;
 mod sandbox;
 
 use std::fs;
