@@ -1,4 +1,5 @@
 //! Routers that change while they run: by their files, by signals, by tools.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod files;
 mod load;
