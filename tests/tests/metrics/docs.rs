@@ -207,3 +207,26 @@ fn every_outcome_is_explained() {
         assert!(page.contains(&row), "{ending} is not explained");
     }
 }
+
+/// The tests beside this file, and those that see the rest of the numbers move.
+fn tests() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut text = fs::read_to_string(root.join("ending.rs")).expect("a test");
+    for folder in ["metrics", "told"] {
+        for file in fs::read_dir(root.join(folder)).expect("a folder").flatten() {
+            if file.file_name() != "docs.rs" {
+                text += &fs::read_to_string(file.path()).expect("a test");
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn every_metric_is_looked_at_by_a_test() {
+    use mcp_router_observe::metrics::family::ALL;
+    let tests = tests();
+    let missing = ALL.iter().filter(|family| !tests.contains(family.name));
+    let missing: Vec<_> = missing.map(|family| family.name).collect();
+    assert!(missing.is_empty(), "no test looks at {missing:?}");
+}
