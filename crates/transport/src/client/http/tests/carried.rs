@@ -274,9 +274,12 @@ async fn r41_a_stream_that_another_replica_has_is_asked_for_again() {
         .await
         .unwrap();
     let own = |s: &&Seen| s.method == "GET" && s.header("mcp-session-id") == "s1";
-    while fake.seen().iter().filter(own).count() < 2 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let again = async {
+        while fake.seen().iter().filter(own).count() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    within(again).await;
 }
 
 #[tokio::test]
