@@ -17,19 +17,29 @@ use crate::backend::Cell;
 pub(crate) struct Counted<'a> {
     meters: &'a Meters,
     name: &'a str,
-    /// Whether clients can make the name up.
-    free: bool,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum What {
+    /// A tool, whose name clients can make up.
+    Tool,
+    Other,
+    /// Of something that is called in another way, too.
+    Completion,
 }
 
 impl<'a> Counted<'a> {
     /// As an item that clients know as `exposed`: a tool by this name, others by their method.
     pub(crate) fn item(meters: &'a Meters, kind: ItemKind, exposed: &'a str) -> Self {
-        let (name, free) = match kind {
-            ItemKind::Tool => (exposed, true),
-            ItemKind::Prompt => (Method::PromptsGet.as_str(), false),
-            ItemKind::Resource | ItemKind::Template => (Method::ResourcesRead.as_str(), false),
+        let (name, what) = match kind {
+            ItemKind::Tool => (exposed, What::Tool),
+            ItemKind::Prompt => (Method::PromptsGet.as_str(), What::Other),
+            ItemKind::Resource | ItemKind::Template => {
+                (Method::ResourcesRead.as_str(), What::Other)
+            }
         };
-        Self { meters, name, free }
+        Self { meters, name, what }
     }
 
     /// As a completion.
@@ -37,23 +47,30 @@ impl<'a> Counted<'a> {
         Self {
             meters,
             name: Method::Complete.as_str(),
-            free: false,
+            what: What::Completion,
         }
     }
 }
 
 /// The counters of one candidate, found at its first call.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Counters(OnceLock<Mark>);
+pub(crate) struct Counters {
+    calls: OnceLock<Mark>,
+    completions: OnceLock<Mark>,
+}
 
 impl Counters {
     /// Those of calls of something that `cell` lists, or does not.
     pub(crate) fn of(&self, what: Counted<'_>, cell: &Cell, listed: bool) -> Mark {
         let backend = cell.meta.name.as_str();
-        let find = || match what.free && !listed {
+        let find = || match what.what == What::Tool && !listed {
             true => what.meters.other(backend),
             false => what.meters.tool(backend, what.name),
         };
-        self.0.get_or_init(find).clone()
+        let counters = match what.what {
+            What::Completion => &self.completions,
+            What::Tool | What::Other => &self.calls,
+        };
+        counters.get_or_init(find).clone()
     }
 }

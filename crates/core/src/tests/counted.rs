@@ -65,6 +65,9 @@ async fn calls_are_counted_by_backend_tool_and_ending() {
     scene.call("list_backends").await;
     let prompt = json!({ "name": "b.p" });
     scene.ask(Method::PromptsGet, prompt).await;
+    let reference = json!({ "type": "ref/prompt", "name": "b.p" });
+    let complete = json!({ "ref": reference, "argument": { "name": "x", "value": "" } });
+    scene.ask(Method::Complete, complete).await;
     scene.ask(Method::ToolsList, json!({})).await;
     assert_eq!(
         scene.counted(),
@@ -72,6 +75,7 @@ async fn calls_are_counted_by_backend_tool_and_ending() {
             r#"{backend="a",tool="a.t",outcome="ok"} 2.0"#,
             r#"{backend="a",tool="a.t",outcome="tool_error"} 1.0"#,
             r#"{backend="a",tool="a.t",outcome="timeout"} 1.0"#,
+            r#"{backend="b",tool="completion/complete",outcome="ok"} 1.0"#,
             r#"{backend="b",tool="prompts/get",outcome="ok"} 1.0"#,
             r#"{backend="",tool="list_backends",outcome="ok"} 1.0"#,
         ]
