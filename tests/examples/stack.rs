@@ -13,8 +13,8 @@ use std::sync::Arc;
 use clap::{Parser, ValueEnum};
 use mcp_router_core::{Backend, Router};
 use mcp_router_layers::{
-    AttemptLayer, BreakerLayer, DrainLayer, Endpoint, LimitLayer, LimitParams, RetryLayer,
-    RetryParams, TimeoutLayer, TraceLayer,
+    AttemptLayer, Breaker, BreakerLayer, DrainLayer, Endpoint, Limit, LimitLayer, LimitParams,
+    Retry, RetryLayer, RetryParams, Timeout, TimeoutLayer, TraceLayer,
 };
 use mcp_router_observe::metrics::Meters;
 use mcp_router_observe::recent::RecentCalls;
@@ -87,7 +87,7 @@ fn router(edge: Connected, layers: Layers) -> Result<McpService, BoxError> {
     let tracer = (layers == Layers::On).then(unsampled);
     let service = match layers {
         Layers::Off => edge.service,
-        Layers::Silent => silent(&endpoint, edge.service),
+        Layers::Silent => McpService::new(silent(&endpoint, edge.service)),
         Layers::On => {
             let attempts = AttemptLayer::new(tracer.clone(), "bench", "bench");
             McpService::new(attempts.layer(silent(&endpoint, edge.service)))
@@ -101,14 +101,14 @@ fn router(edge: Connected, layers: Layers) -> Result<McpService, BoxError> {
     let meters = Meters::default();
     let router = Router::builder().meters(meters.clone()).backend(backend);
     let router = router.build()?.into_service();
-    let drained = || McpService::new(DrainLayer::new().layer(router.clone()));
+    let drain = DrainLayer::new();
     Ok(match layers {
         Layers::Off => router,
-        Layers::Silent => drained(),
+        Layers::Silent => McpService::new(drain.layer(router)),
         Layers::On => {
             let sinks: [Arc<dyn CallSink>; 2] = [Arc::new(meters), Arc::new(RecentCalls::new())];
             let told = TraceLayer::new().sinks(sinks).tracer(tracer);
-            McpService::new(told.layer(drained()))
+            McpService::new(told.layer(drain.layer(router)))
         }
     })
 }
@@ -122,12 +122,11 @@ fn unsampled() -> Tracer {
 }
 
 /// The stack of one backend with one endpoint, as the router builds it.
-fn silent(endpoint: &Endpoint, edge: McpService) -> McpService {
-    let stack = ServiceBuilder::new()
+fn silent(endpoint: &Endpoint, edge: McpService) -> Limit<Retry<Breaker<Timeout<McpService>>>> {
+    ServiceBuilder::new()
         .layer(LimitLayer::new(LimitParams::default()))
         .layer(RetryLayer::new(RetryParams::default()))
         .layer(BreakerLayer::new(endpoint.clone()))
         .layer(TimeoutLayer::new(TimeoutLayer::DEFAULT))
-        .service(edge);
-    McpService::new(stack)
+        .service(edge)
 }
