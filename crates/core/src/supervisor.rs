@@ -307,11 +307,11 @@ impl Supervisor {
         self.cell.update(|live| {
             live.state = State::Down;
             live.error_count = live.error_count.saturating_add(1);
-            let before = live.failure.as_ref().filter(|f| f.stage == stage);
+            let since = Failure::begin(live.failure.as_deref(), stage, now);
             live.failure = Some(Arc::new(Failure {
                 stage,
                 text: text.into(),
-                since: before.map_or(now, |f| f.since),
+                since,
                 next_retry: retry_in.map(|wait| now + wait),
             }));
             live.down_since.get_or_insert_with(std::time::Instant::now);

@@ -101,10 +101,24 @@ pub struct Failure {
     pub stage: Stage,
     /// In words; no secret, no argument.
     pub text: Arc<str>,
-    /// Since when it fails at this stage.
+    /// Since when it fails: at this stage, or without a call at any other.
     pub since: Instant,
     /// When somebody tries again by themselves, if anybody does.
     pub next_retry: Option<Instant>,
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// Since when an endpoint fails that fails at `stage` now, and failed as `before` says.
+    ///
+    /// Who connects, lists and probes takes turns with the same outage. A call that failed is
+    /// something else: it may have been the only one for an hour.
+    pub fn begin(before: Option<&Self>, stage: Stage, now: Instant) -> Instant {
+        let by_itself = |stage| stage != Stage::Call;
+        let same = |f: &&Self| f.stage == stage || (by_itself(f.stage) && by_itself(stage));
+        before.filter(same).map_or(now, |f| f.since)
+    }
 }
 
 // === impl Endpoint ===
@@ -270,8 +284,8 @@ impl Endpoint {
         self.slow().failure.clone()
     }
 
-    /// Notes why it is not well; `retry_in` if somebody tries again by themselves. A failure at
-    /// the same stage keeps its beginning.
+    /// Notes why it is not well; `retry_in` if somebody tries again by themselves. The same
+    /// trouble as before keeps its beginning ([`Failure::begin`]).
     pub fn note_failure(
         &self,
         stage: Stage,
@@ -280,11 +294,10 @@ impl Endpoint {
     ) {
         let (text, now) = (text.into(), Instant::now());
         let mut slow = self.slow();
-        let before = slow.failure.as_ref().filter(|f| f.stage == stage);
         slow.failure = Some(Arc::new(Failure {
             stage,
             text,
-            since: before.map_or(now, |f| f.since),
+            since: Failure::begin(slow.failure.as_deref(), stage, now),
             next_retry: retry_in.map(|wait| now + wait),
         }));
         self.publish(&slow);

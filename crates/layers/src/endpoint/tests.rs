@@ -65,6 +65,11 @@ async fn what_failed_is_told_until_it_works_again() {
     let failure = e.last_failure().unwrap();
     assert_eq!(failure.since.elapsed(), secs(3));
     assert_eq!(&*failure.text, "refused again");
+    e.note_failure(Stage::Probe, "nobody there", None);
+    assert_eq!(e.last_failure().unwrap().since.elapsed(), secs(3));
+    e.note_failure(Stage::Call, "HTTP 502", None);
+    assert_eq!(e.last_failure().unwrap().since.elapsed(), secs(0));
+    e.note_failure(Stage::Connect, "refused", None);
     e.set_probe(Probe::Up);
     assert!(e.last_failure().is_some());
     e.set_linked(true);
