@@ -22,7 +22,8 @@ pub enum Edge {
 
 /// One MCP endpoint in front of many MCP servers, over HTTP.
 ///
-/// Serves /mcp (streamable HTTP), /sse (HTTP+SSE of 2024-11-05), /health and /ready.
+/// Serves /mcp (streamable HTTP), /sse (HTTP+SSE of 2024-11-05), the dashboard at /ui, /metrics,
+/// /health and /ready.
 #[derive(Debug, Parser)]
 #[command(name = "mcp-router-http", version, max_term_width = 100)]
 struct HttpArgs {
@@ -189,6 +190,11 @@ fn variables() -> String {
             variable.name, variable.meaning, variable.default
         );
     }
+    let _ = writeln!(
+        text,
+        "  {:width$}  where to send traces; the other OTEL_* variables apply, too [default: nowhere]",
+        "OTEL_EXPORTER_OTLP_ENDPOINT"
+    );
     text.push_str("\nExit codes: 0 clean stop, 1 run-time failure, 2 wrong configuration or usage");
     text
 }
