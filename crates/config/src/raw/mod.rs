@@ -8,7 +8,7 @@
 
 mod alerts;
 mod backend;
-mod later;
+mod registration;
 mod replicas;
 mod server;
 mod tools;
@@ -22,7 +22,7 @@ pub(crate) use backend::{
     RawBackend, RawBalancing, RawBreaker, RawFailureRate, RawHealthCheck, RawProbeMethod, RawRoute,
     RawSafety, RawSession, RawStrategy, RawTransport,
 };
-pub(crate) use later::RawRegistration;
+pub(crate) use registration::RawRegistration;
 pub(crate) use replicas::{RawReplica, RawReplicas};
 pub(crate) use server::{RawLimits, RawServer};
 pub(crate) use tools::RawTools;

@@ -1,5 +1,4 @@
-//! Keys whose behaviour comes with later releases. They are checked now, so that a file does not
-//! turn out wrong on the day they work.
+//! Registration of backends at run time.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
