@@ -148,6 +148,6 @@ fn request(context: &RequestContext, method: Method, params: RawParams) -> McpRe
     McpRequest {
         method,
         params,
-        context,
+        context: Box::new(context),
     }
 }

@@ -135,7 +135,9 @@ where
         });
         let span = match &line {
             Some(line) if tracing::enabled!(target: "mcp_router_observe::span", Level::DEBUG) => {
-                span::call(line.method(), line.tool(), line.client())
+                let (tool, client) = (line.tool(), line.client());
+                let [tool, client] = [&tool, &client].map(|name| name.as_deref().unwrap_or(""));
+                span::call(line.method(), tool, client)
             }
             _ => Span::none(),
         };

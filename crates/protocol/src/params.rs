@@ -1,5 +1,7 @@
 //! `params`, with the places of the members that routing reads.
 
+use std::num::NonZeroU32;
+
 use bytes::Bytes;
 
 use crate::json::{self, JsonError, RawJson, Span, refuse_ambiguous, splice};
@@ -60,14 +62,36 @@ const META: [&str; 5] = [
 #[derive(Clone, Debug, Default)]
 pub struct RawParams {
     json: Option<RawJson>,
-    name: Option<Span>,
-    uri: Option<Span>,
-    cursor: Option<Span>,
-    arguments: Option<Span>,
-    meta: Option<Span>,
+    name: Option<Place>,
+    uri: Option<Place>,
+    cursor: Option<Place>,
+    arguments: Option<Place>,
+    meta: Option<Place>,
     task: bool,
-    state: Option<Span>,
-    responses: Option<Span>,
+    state: Option<Place>,
+    responses: Option<Place>,
+}
+
+/// Where a value stands. A request is moved at every layer of its way, so its places are small.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    start: u32,
+    /// No value ends at 0.
+    end: NonZeroU32,
+}
+
+impl Place {
+    /// `None` beyond 4 GiB.
+    fn of(span: &Span) -> Option<Self> {
+        Some(Self {
+            start: span.start.try_into().ok()?,
+            end: NonZeroU32::new(span.end.try_into().ok()?)?,
+        })
+    }
+
+    const fn span(self) -> Span {
+        self.start as usize..self.end.get() as usize
+    }
 }
 
 impl RawParams {
@@ -82,23 +106,26 @@ impl RawParams {
         if bytes.first() != Some(&b'{') {
             return Err(EnvelopeError::invalid("`params` must be an object"));
         }
+        if u32::try_from(bytes.len()).is_err() {
+            return Err(EnvelopeError::invalid("`params` are larger than 4 GiB"));
+        }
         let mut params = Self::default();
         let all = json::members(&bytes, |_| true)?;
         refuse_ambiguous(all.iter().map(|m| &*m.key), &ROUTING)?;
         for member in all {
             match &*member.key {
-                "name" => params.name = Some(member.value),
-                "uri" => params.uri = Some(member.value),
-                "cursor" => params.cursor = Some(member.value),
-                "arguments" => params.arguments = Some(member.value),
-                "_meta" => params.meta = Some(member.value),
+                "name" => params.name = Place::of(&member.value),
+                "uri" => params.uri = Place::of(&member.value),
+                "cursor" => params.cursor = Place::of(&member.value),
+                "arguments" => params.arguments = Place::of(&member.value),
+                "_meta" => params.meta = Place::of(&member.value),
                 "task" => params.task = true,
-                "requestState" => params.state = Some(member.value),
-                "inputResponses" => params.responses = Some(member.value),
+                "requestState" => params.state = Place::of(&member.value),
+                "inputResponses" => params.responses = Place::of(&member.value),
                 _ => {}
             }
         }
-        if let Some(span) = params.meta.clone() {
+        if let Some(span) = params.meta.map(Place::span) {
             if bytes[span.start] != b'{' {
                 return Err(EnvelopeError::invalid("`_meta` must be an object"));
             }
@@ -119,49 +146,54 @@ impl RawParams {
         self.json.as_ref()
     }
 
-    fn text(&self, span: Option<&Span>) -> Option<String> {
-        serde_json::from_slice(&self.json.as_ref()?.bytes()[span?.clone()]).ok()
+    fn text(&self, place: Option<Place>) -> Option<String> {
+        serde_json::from_slice(&self.json.as_ref()?.bytes()[place?.span()]).ok()
     }
 
-    fn value(&self, span: Option<&Span>) -> Option<RawJson> {
+    fn value(&self, place: Option<Place>) -> Option<RawJson> {
         Some(RawJson::from_checked(
-            self.json.as_ref()?.bytes().slice(span?.clone()),
+            self.json.as_ref()?.bytes().slice(place?.span()),
         ))
+    }
+
+    /// `params.name` as written, of whatever type.
+    pub fn raw_name(&self) -> Option<RawJson> {
+        self.value(self.name)
     }
 
     /// `params.name`, if it is a string.
     pub fn name(&self) -> Option<String> {
-        self.text(self.name.as_ref())
+        self.text(self.name)
     }
 
     /// `params.uri`, if it is a string.
     pub fn uri(&self) -> Option<String> {
-        self.text(self.uri.as_ref())
+        self.text(self.uri)
     }
 
     /// `params.cursor` as written. An empty string is a real cursor; any other type is not.
     pub fn cursor(&self) -> Option<RawJson> {
-        self.value(self.cursor.as_ref())
+        self.value(self.cursor)
     }
 
     /// `params.arguments`.
     pub fn arguments(&self) -> Option<RawJson> {
-        self.value(self.arguments.as_ref())
+        self.value(self.arguments)
     }
 
     /// `params._meta`.
     pub fn meta(&self) -> Option<RawJson> {
-        self.value(self.meta.as_ref())
+        self.value(self.meta)
     }
 
     /// `params.requestState` as written, of whatever type.
     pub fn request_state(&self) -> Option<RawJson> {
-        self.value(self.state.as_ref())
+        self.value(self.state)
     }
 
     /// `params.inputResponses` as written, of whatever type.
     pub fn input_responses(&self) -> Option<RawJson> {
-        self.value(self.responses.as_ref())
+        self.value(self.responses)
     }
 
     /// Whether these are the parameters of a later round: with an answer or a state of one before.
@@ -176,7 +208,7 @@ impl RawParams {
 
     /// Where `_meta` stands in [`json`](Self::json).
     pub fn meta_span(&self) -> Option<Span> {
-        self.meta.clone()
+        self.meta.map(Place::span)
     }
 
     /// One member of `_meta`.
@@ -202,24 +234,24 @@ impl RawParams {
     /// The same parameters with another `name`; every other byte stays.
     #[must_use]
     pub fn with_name(&self, name: &str) -> Self {
-        self.with_text(self.name.as_ref(), name)
+        self.with_text(self.name, name)
     }
 
     /// The same parameters with another `uri`; every other byte stays.
     #[must_use]
     pub fn with_uri(&self, uri: &str) -> Self {
-        self.with_text(self.uri.as_ref(), uri)
+        self.with_text(self.uri, uri)
     }
 
-    fn with_text(&self, span: Option<&Span>, text: &str) -> Self {
-        let (Some(json), Some(span)) = (&self.json, span) else {
+    fn with_text(&self, place: Option<Place>, text: &str) -> Self {
+        let (Some(json), Some(span)) = (&self.json, place.map(Place::span)) else {
             return self.clone();
         };
         let value = RawJson::of(text);
         let spliced = splice(json.bytes(), &[(span.clone(), value.bytes())]);
         // Places behind the change have moved; the members are the same ones as before.
-        let shift = |s: &Option<Span>| {
-            let s = s.clone()?;
+        let shift = |place: Option<Place>| {
+            let s = place?.span();
             let moved = |at: usize| {
                 if at >= span.end {
                     at + value.bytes().len() - span.len()
@@ -227,17 +259,17 @@ impl RawParams {
                     at
                 }
             };
-            Some(moved(s.start)..moved(s.end))
+            Place::of(&(moved(s.start)..moved(s.end)))
         };
         Self {
-            name: shift(&self.name),
-            uri: shift(&self.uri),
-            cursor: shift(&self.cursor),
-            arguments: shift(&self.arguments),
-            meta: shift(&self.meta),
+            name: shift(self.name),
+            uri: shift(self.uri),
+            cursor: shift(self.cursor),
+            arguments: shift(self.arguments),
+            meta: shift(self.meta),
             task: self.task,
-            state: shift(&self.state),
-            responses: shift(&self.responses),
+            state: shift(self.state),
+            responses: shift(self.responses),
             json: Some(RawJson::from_checked(spliced)),
         }
     }

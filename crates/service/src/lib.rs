@@ -75,8 +75,9 @@ pub struct McpRequest {
     pub method: Method,
     /// With what: the sender's own bytes.
     pub params: RawParams,
-    /// By whom, until when, in which session.
-    pub context: RequestContext,
+    /// By whom, until when, in which session. Boxed, because a request is moved at every layer of
+    /// its way.
+    pub context: Box<RequestContext>,
 }
 
 impl McpRequest {
@@ -85,7 +86,7 @@ impl McpRequest {
         Self {
             method,
             params,
-            context: RequestContext::default(),
+            context: Box::default(),
         }
     }
 }

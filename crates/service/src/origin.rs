@@ -107,10 +107,10 @@ impl Origin {
         McpRequest {
             method: Method::Answer,
             params: RawParams::of(&params),
-            context: RequestContext {
+            context: Box::new(RequestContext {
                 pin: Some(self.pin),
                 ..context
-            },
+            }),
         }
     }
 }

@@ -24,7 +24,7 @@ pub struct Notes {
     pub earlier: Vec<Visit>,
     /// How many visits there were, and attempts at each.
     pub attempts: u32,
-    /// The name that operators know what the client calls by, where the two differ.
+    /// The name that operators know what the client calls by, once it is found.
     pub name: Option<Arc<str>>,
 }
 
@@ -72,11 +72,12 @@ impl Trail {
         }
     }
 
-    /// Notes that what the client calls is known to operators by another name.
-    pub fn name(&self, exposed: &str) {
+    /// Notes by which name operators know what the client calls, if anybody keeps it.
+    pub fn name(&self, exposed: impl FnOnce() -> Arc<str>) {
         if let Some(notes) = &self.0 {
+            let exposed = exposed();
             let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
-            notes.name = Some(exposed.into());
+            notes.name = Some(exposed);
         }
     }
 
@@ -93,11 +94,15 @@ impl Trail {
 
     /// Everything noted so far.
     pub fn notes(&self) -> Notes {
-        let Some(notes) = &self.0 else {
-            return Notes::default();
-        };
-        let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
-        notes.clone()
+        self.read(Notes::clone)
+    }
+
+    /// Looks at everything noted so far. Whoever notes more waits meanwhile.
+    pub fn read<T>(&self, look: impl FnOnce(&Notes) -> T) -> T {
+        match &self.0 {
+            Some(notes) => look(&notes.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => look(&Notes::default()),
+        }
     }
 
     /// The backend visited last, and how many attempts there were in all.
@@ -120,7 +125,7 @@ mod tests {
         clone.again();
         clone.visit(&b);
         trail.again();
-        clone.name("a.b");
+        clone.name(|| "a.b".into());
         let notes = trail.notes();
         assert_eq!(notes.name.as_deref(), Some("a.b"));
         assert_eq!(trail.last(), (Some(b), 4));

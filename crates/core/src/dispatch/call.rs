@@ -67,6 +67,8 @@ pub(super) struct Found<'a> {
     asked: &'a str,
     /// As operators know it: `namespace.name`.
     pub(super) exposed: Cow<'a, str>,
+    /// The same where it is listed.
+    listed: Option<&'a Arc<str>>,
     /// The arguments that the client must repeat in headers.
     mirror: Option<&'a Mirror>,
     /// Who may get its calls, in order of preference: who lists it, and whom routes add.
@@ -113,6 +115,7 @@ pub(super) fn find<'a>(
     Found {
         asked,
         exposed,
+        listed: entry.map(|entry| &entry.exposed),
         mirror: entry.and_then(Entry::mirror).map(|mirror| &**mirror),
         choices,
     }
@@ -131,8 +134,11 @@ async fn forward(
         let plain = request.params.with_members(&[("task", None)]);
         request.params = plain.unwrap_or_default();
     }
-    if asked != found.exposed {
-        request.context.trail.name(&found.exposed);
+    let trail = &request.context.trail;
+    match found.listed {
+        Some(name) => trail.name(|| name.clone()),
+        None if asked != found.exposed => trail.name(|| Arc::from(&*found.exposed)),
+        None => {}
     }
     if let Some(error) = found.mirror.and_then(|mirror| mismatch(mirror, &request)) {
         return Ok(McpResponse::error(error));

@@ -37,10 +37,10 @@ pub(crate) async fn open(
     context: RequestContext,
 ) -> Result<Answered, CallError> {
     let request = McpRequest {
-        context: RequestContext {
+        context: Box::new(RequestContext {
             deadline: Deadline::with_cap(FOR_EVER, FOR_EVER),
             ..context
-        },
+        }),
         ..McpRequest::new(Method::Listen, params)
     };
     match timeout(OPENING, answered(service, request, member)).await {

@@ -295,10 +295,10 @@ impl Client {
 
     fn request(session: &Session, method: Method, params: Value) -> McpRequest {
         McpRequest {
-            context: RequestContext {
+            context: Box::new(RequestContext {
                 session: Some(session.clone()),
                 ..RequestContext::default()
-            },
+            }),
             ..McpRequest::new(method, RawParams::of(&params))
         }
     }

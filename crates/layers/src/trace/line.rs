@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use mcp_router_observe::traces::Span;
 use mcp_router_observe::{CallEnd, CallSink, Ending, call, field, printable};
-use mcp_router_protocol::Method;
 use mcp_router_protocol::result::is_tool_error;
-use mcp_router_service::{CallError, McpRequest, Outcome, Sent, Trail, Visit};
+use mcp_router_protocol::{Method, RawJson};
+use mcp_router_service::{
+    CallError, ClientProfile, McpRequest, Notes, Outcome, Sent, Trail, Visit,
+};
 use tokio::time::Instant;
 
 use crate::spans;
@@ -28,8 +30,9 @@ pub(super) fn is_call(method: &Method) -> bool {
 #[derive(Debug)]
 pub(super) struct Line {
     method: Method,
-    tool: Option<String>,
-    client: Option<String>,
+    /// The name as the client wrote it; mostly the [`Trail`] knows a better one in the end.
+    asked: Option<RawJson>,
+    client: Arc<ClientProfile>,
     trail: Trail,
     start: Instant,
     sinks: Sinks,
@@ -50,14 +53,10 @@ struct End<'a> {
 impl Line {
     /// Reads the names for the line. A resource's URI is an argument like others: it stays out.
     pub(super) fn start(request: &McpRequest, sinks: Sinks, traced: Option<Box<Span>>) -> Self {
-        let safe = |text: String| match printable(&text) {
-            Cow::Borrowed(_) => text,
-            Cow::Owned(safe) => safe,
-        };
         Self {
             method: request.method.clone(),
-            tool: request.params.name().map(safe),
-            client: request.context.client.name().map(safe),
+            asked: request.params.raw_name(),
+            client: request.context.client.clone(),
             trail: request.context.trail.clone(),
             start: Instant::now(),
             sinks,
@@ -70,12 +69,13 @@ impl Line {
         printable(self.method.as_str())
     }
 
-    pub(super) fn tool(&self) -> &str {
-        self.tool.as_deref().unwrap_or_default()
+    pub(super) fn tool(&self) -> Option<String> {
+        let asked: String = self.asked.as_ref()?.read().ok()?;
+        Some(safe(asked))
     }
 
-    pub(super) fn client(&self) -> &str {
-        self.client.as_deref().unwrap_or_default()
+    pub(super) fn client(&self) -> Option<String> {
+        self.client.name().map(safe)
     }
 
     /// Tells how it ended.
@@ -115,17 +115,22 @@ impl Line {
 
     fn tell(&mut self, end: &End<'_>) {
         self.told = true;
+        let traced = self.traced.take();
+        self.trail.read(|notes| self.tell_of(end, notes, traced));
+    }
+
+    fn tell_of(&self, end: &End<'_>, notes: &Notes, mut traced: Option<Box<Span>>) {
         let duration = self.start.elapsed();
-        let mut traced = self.traced.take();
-        let notes = self.trail.notes();
+        let asked = notes.name.is_none().then(|| self.tool()).flatten();
         let named = notes.name.as_deref().map(printable);
+        let client = self.client();
         let last = notes.last.as_ref().map(visit);
         let earlier: Vec<_> = notes.earlier.iter().map(visit).collect();
         let blamed = end.error.and_then(|e| e.backend.as_ref());
         let end = CallEnd {
             method: &self.method(),
-            client: self.client.as_deref(),
-            tool: named.as_deref().or(self.tool.as_deref()),
+            client: client.as_deref(),
+            tool: named.as_deref().or(asked.as_deref()),
             backend: blamed.map(|b| b.as_str()).or(last.map(|v| v.backend)),
             outcome: end.outcome,
             code: end.code,
@@ -147,6 +152,13 @@ impl Line {
         if let Some(span) = &mut traced {
             spans::finish(span, &end);
         }
+    }
+}
+
+fn safe(text: String) -> String {
+    match printable(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(safe) => safe,
     }
 }
 

@@ -172,7 +172,7 @@ impl Scene {
         params: &Value,
     ) -> JoinHandle<Answer> {
         let mut request = McpRequest::new(method, RawParams::of(params));
-        request.context = self.context.clone();
+        *request.context = self.context.clone();
         request.context.principal = principal.clone();
         request.context.deadline = Deadline::after(Duration::from_secs(60));
         tokio::spawn(self.router.clone().oneshot(request))

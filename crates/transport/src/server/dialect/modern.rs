@@ -67,13 +67,13 @@ pub(crate) fn accept(
     Ok(McpRequest {
         method,
         params,
-        context: RequestContext {
+        context: Box::new(RequestContext {
             principal,
             client: Arc::new(client),
             wants_progress,
             log_level,
             ..RequestContext::default()
-        },
+        }),
     })
 }
 
