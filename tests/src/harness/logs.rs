@@ -50,6 +50,14 @@ impl Logs {
         Self { lines, changed }
     }
 
+    /// Waits until nobody can write any more, which is a little later than the program's end; not
+    /// for ever, because its children may live on.
+    pub(crate) async fn ended(&self) {
+        let mut changed = self.changed.clone();
+        let ended = changed.wait_for(|progress| progress.ended);
+        let _ = tokio::time::timeout(Duration::from_secs(2), ended).await;
+    }
+
     /// All lines so far, oldest first.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {

@@ -308,7 +308,10 @@ impl Router {
     /// If it has not ended within `limit`.
     pub async fn wait(&mut self, limit: Duration) -> ExitStatus {
         match tokio::time::timeout(limit, self.child.wait()).await {
-            Ok(status) => status.expect("a child can be waited for"),
+            Ok(status) => {
+                self.logs.ended().await;
+                status.expect("a child can be waited for")
+            }
             Err(_) => panic!(
                 "still running after {limit:?}; the log:\n{}",
                 self.logs.text()

@@ -13,7 +13,6 @@ use super::events::Events;
 use super::http::Proxy;
 use super::journal::{Journal, Record, Role};
 use super::stdio::copy;
-use crate::schema;
 
 fn records(journal: &Path) -> Vec<Record> {
     let text = std::fs::read_to_string(journal).expect("a journal");
@@ -24,7 +23,6 @@ fn records(journal: &Path) -> Vec<Record> {
 }
 
 fn checked(records: Vec<Record>) -> Value {
-    schema::take_from(&Path::new(env!("CARGO_MANIFEST_DIR")).join("schema"));
     let mut findings = Findings::default();
     findings.journal(records);
     findings.report()
