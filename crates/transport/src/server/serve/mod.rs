@@ -21,6 +21,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
@@ -113,13 +114,15 @@ async fn next(
 ) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     loop {
         // A slot first: what cannot be served waits in the kernel and costs no descriptor.
-        if slots.available_permits() == 0 {
-            newcomers.end_oldest();
-        }
-        let slot = tokio::select! {
-            biased;
-            () = stop.cancelled() => return None,
-            slot = slots.clone().acquire_owned() => slot.ok()?,
+        let slot = loop {
+            let full = slots.available_permits() == 0;
+            let again = full.then(|| newcomers.make_room()).flatten();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return None,
+                slot = slots.clone().acquire_owned() => break slot.ok()?,
+                () = until(again) => {}
+            }
         };
         let accepted = tokio::select! {
             biased;
@@ -135,6 +138,13 @@ async fn next(
                 tokio::time::sleep(REST).await;
             }
         }
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

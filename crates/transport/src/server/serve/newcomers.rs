@@ -13,6 +13,12 @@ use tokio::time::Instant;
 
 use super::pace::Pace;
 
+/// How long a connection has at least for its first request: it may be on its way.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// When to look again whether the one that had to go has gone.
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// How long the log is silent about more of the same.
 const QUIET: Duration = Duration::from_secs(10);
 
@@ -20,7 +26,7 @@ const QUIET: Duration = Duration::from_secs(10);
 /// Owned by the accept loop: nobody else waits for it.
 #[derive(Debug, Default)]
 pub(super) struct Newcomers {
-    queue: VecDeque<Weak<Pace>>,
+    queue: VecDeque<(Instant, Weak<Pace>)>,
     /// Entries when the queue was last cleared of those that are none any more.
     cleared: usize,
     told: Option<Instant>,
@@ -31,22 +37,29 @@ impl Newcomers {
     pub(super) fn add(&mut self, pace: &Arc<Pace>) {
         // Each entry is looked at once for every time that the queue has doubled.
         if self.queue.len() >= 2 * self.cleared.max(64) {
-            self.queue.retain(|pace| newcomer(pace).is_some());
+            self.queue.retain(|(_, pace)| newcomer(pace).is_some());
             self.cleared = self.queue.len();
         }
-        self.queue.push_back(Arc::downgrade(pace));
+        self.queue.push_back((Instant::now(), Arc::downgrade(pace)));
     }
 
-    /// Ends the oldest connection that has not brought a request yet. `false` if there is none.
-    pub(super) fn end_oldest(&mut self) -> bool {
-        while let Some(pace) = self.queue.pop_front() {
-            if let Some(pace) = newcomer(&pace) {
+    /// Ends the oldest connection that has not brought a request in time. Says when it may help to
+    /// ask again; `None`: not before another has come.
+    pub(super) fn make_room(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        while let Some((since, pace)) = self.queue.front() {
+            let (since, pace) = (*since, newcomer(pace));
+            if pace.is_some() && now < since + GRACE {
+                return Some(since + GRACE);
+            }
+            self.queue.pop_front();
+            if let Some(pace) = pace {
                 self.tell();
                 pace.evict();
-                return true;
+                return Some(now + AGAIN);
             }
         }
-        false
+        None
     }
 
     fn tell(&mut self) {
@@ -70,8 +83,8 @@ fn newcomer(pace: &Weak<Pace>) -> Option<Arc<Pace>> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn f36_the_oldest_without_a_request_goes_first() {
+    #[tokio::test(start_paused = true)]
+    async fn f36_the_oldest_without_a_request_goes_first_but_not_at_once() {
         let mut newcomers = Newcomers::default();
         let paces: Vec<_> = (0..4).map(|_| Arc::new(Pace::default())).collect();
         for pace in &paces {
@@ -81,11 +94,14 @@ mod tests {
         let evicted = |paces: &[Arc<Pace>]| -> Vec<bool> {
             paces.iter().map(|pace| pace.is_evicted()).collect()
         };
-        assert!(newcomers.end_oldest());
+        assert_eq!(newcomers.make_room(), Some(Instant::now() + GRACE));
+        assert_eq!(evicted(&paces), [false; 4]);
+        tokio::time::advance(GRACE).await;
+        assert_eq!(newcomers.make_room(), Some(Instant::now() + AGAIN));
         assert_eq!(evicted(&paces), [false, true, false, false]);
-        assert!(newcomers.end_oldest() && newcomers.end_oldest());
+        assert!(newcomers.make_room().is_some() && newcomers.make_room().is_some());
         assert_eq!(evicted(&paces), [false, true, true, true]);
-        assert!(!newcomers.end_oldest());
+        assert_eq!(newcomers.make_room(), None);
     }
 
     #[test]
