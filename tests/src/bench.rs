@@ -8,6 +8,7 @@
 //! of the router, the distance from nginx is what MCP costs over plain HTTP.
 
 mod cost;
+mod forward;
 mod isolation;
 mod layers;
 mod load;
@@ -49,6 +50,9 @@ enum Mode {
     /// Generates load and prints its figures as JSON
     #[command(hide = true)]
     Load(load::LoadCommand),
+    /// Serves as the plain forwarder in front of a backend
+    #[command(hide = true)]
+    Forward(forward::ForwardCommand),
     /// Serves as the backend
     #[command(hide = true)]
     Fixture(FixtureCommand),
@@ -95,6 +99,7 @@ impl Command {
         match self.mode {
             Some(Mode::Fixture(fixture)) => return fixture.run(),
             Some(Mode::Load(load)) => return load.run(),
+            Some(Mode::Forward(forward)) => return forward.run(),
             _ => {}
         }
         if cfg!(debug_assertions) {

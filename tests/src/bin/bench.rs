@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use mcp_router_tests::bench::Command;
 
+// What the router serves with, so that the plain forwarder differs in its work only.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     Command::parse().run()
 }
