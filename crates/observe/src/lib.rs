@@ -19,6 +19,7 @@ pub mod dropped;
 mod drops;
 pub mod field;
 mod format;
+mod gather;
 mod json;
 pub mod metrics;
 pub mod recent;

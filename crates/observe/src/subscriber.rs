@@ -11,6 +11,7 @@ use tracing_subscriber::util::TryInitError;
 
 use crate::LogFormat;
 use crate::drops::DropReporter;
+use crate::gather::Gather;
 use crate::json::JsonLines;
 
 /// How many lines wait for a slow reader before further ones are dropped and counted.
@@ -69,7 +70,7 @@ pub fn init(format: LogFormat, filter: Option<&str>) -> Result<LogGuard, InitErr
         .lossy(true)
         .buffered_lines_limit(BUFFERED_LINES)
         .thread_name("mcp-router-log")
-        .finish(io::stderr());
+        .finish(Gather::new(io::stderr()));
     let counter = writer.error_counter();
     install(format, filter, writer)?;
     // There is but one subscriber in a process.
