@@ -49,9 +49,12 @@ async fn descriptors_threads_memory_and_start_are_those_of_the_router() {
     let held: Vec<_> =
         futures::future::join_all((0..20).map(|_| TcpStream::connect(router.addr()))).await;
     assert!(held.iter().all(Result::is_ok));
-    until("20 more descriptors", async || {
+    let tasks = first.sum("mcp_router_tasks", &[]);
+    assert!(tasks >= 1.0);
+    until("20 more descriptors, and a task for each", async || {
         let now = Samples::of(&router).await;
         now.sum("process_open_fds", &[]) >= open + 20.0
+            && now.sum("mcp_router_tasks", &[]) >= tasks + 20.0
     })
     .await;
     assert!(first.sum("process_max_fds", &[]) > open);

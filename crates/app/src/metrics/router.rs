@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use mcp_router_core::Router;
 use mcp_router_observe::metrics::family::{
     BACKEND_FAILURES, BACKEND_TOOLS, BACKEND_UP, BUILD_INFO, CIRCUIT_STATE, CONFIG_RELOADS,
-    EXPOSED_TOOLS, IN_FLIGHT, INSECURE_BIND, READY,
+    EXPOSED_TOOLS, IN_FLIGHT, INSECURE_BIND, READY, TASKS,
 };
 use mcp_router_observe::metrics::{Meters, Page, Source};
 use mcp_router_protocol::Profile;
+use tokio::runtime::Handle;
 
 use crate::reload::{Reload, Reloads};
 
@@ -71,7 +72,11 @@ pub(super) struct State(pub(super) Router);
 impl Source for State {
     fn write(&self, page: &mut Page<'_>) -> fmt::Result {
         page.one(&READY, f64::from(u8::from(self.0.readiness().ready)))?;
-        page.numbers(&BUILD_INFO, [([env!("CARGO_PKG_VERSION")], 1.0)])
+        page.numbers(&BUILD_INFO, [([env!("CARGO_PKG_VERSION")], 1.0)])?;
+        match Handle::try_current() {
+            Ok(runtime) => page.one(&TASKS, runtime.metrics().num_alive_tasks() as f64),
+            Err(_) => Ok(()),
+        }
     }
 }
 

@@ -69,6 +69,8 @@ families! {
     SESSIONS = Gauge "mcp_router_sessions" [];
     /// Sessions that were brought back from their ids
     SESSIONS_REVIVED = Counter "mcp_router_sessions_revived_total" [];
+    /// Tasks of the runtime: a few for each backend, connection, stream and call
+    TASKS = Gauge "mcp_router_tasks" [];
     /// Tools that the backend offers
     BACKEND_TOOLS = Gauge "mcp_router_backend_tools" ["backend"];
     /// Tools that a client of this kind is given, the router's own included
