@@ -63,12 +63,8 @@ async fn f04_a_backend_behind_dropped_packets_is_given_up_unsent_and_another_ser
     for name in ["first", "second", "alone"] {
         router.until_healthy(name).await;
     }
-    // Healthy is said a moment before the tools are in everybody's list.
-    until("the first serves", async || {
-        let (_, by) = call(&router, "s", "before").await;
-        by.as_deref() == Some("first")
-    })
-    .await;
+    let (answer, by) = call(&router, "s", "before").await;
+    assert_eq!(by.as_deref(), Some("first"), "{answer}");
 
     let mut holes = Vec::new();
     for fixture in [&first, &alone] {

@@ -147,8 +147,8 @@ impl Hub {
     /// How each backend fares, in the order of the file.
     pub(crate) fn statuses(&self) -> Vec<BackendStatus> {
         let snapshot = self.snapshot.load();
-        let cells = snapshot.cells.iter();
-        cells.map(|c| BackendStatus::of(c, &snapshot)).collect()
+        let status = |(cell, known): (&Arc<Cell>, _)| BackendStatus::of(cell, known, &snapshot);
+        snapshot.members().map(status).collect()
     }
 
     /// Declares the start over.

@@ -1,5 +1,6 @@
 //! How the backends fare, for people and probes.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use mcp_router_health::CircuitState;
@@ -9,7 +10,7 @@ use mcp_router_protocol::ItemKind;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::backend::Cell;
+use crate::backend::{Cell, Live};
 use crate::catalogue::{Notes, Snapshot};
 
 /// Where a backend is in its life.
@@ -131,15 +132,19 @@ pub struct Readiness {
 }
 
 impl BackendStatus {
-    pub(crate) fn of(cell: &Cell, snapshot: &Snapshot) -> Self {
-        let live = cell.live.load();
+    /// `known` is what the snapshot was made of.
+    pub(crate) fn of(cell: &Cell, known: &Arc<Live>, snapshot: &Snapshot) -> Self {
+        let now = cell.live.load();
+        // Bad news at once; good news when clients see what it lists, which is a moment later.
+        let live = if now.is_there() { known } else { &*now };
+        let listing = &known.listing;
         let left_out = texts(&snapshot.lost.left_out, cell);
         let endpoints = &cell.endpoints;
-        let count = |kind| live.listing.of(kind).len();
-        let tools = live.listing.of(ItemKind::Tool).iter();
+        let count = |kind| listing.of(kind).len();
+        let tools = listing.of(ItemKind::Tool).iter();
         let circuit = endpoints.iter().map(Endpoint::state).max_by_key(badness);
         let circuit = circuit.unwrap_or(CircuitState::Closed);
-        let listed = matches!(live.state, State::Ready | State::Asleep) && live.listing.complete;
+        let listed = matches!(live.state, State::Ready | State::Asleep) && listing.complete;
         let probed_down = endpoints.iter().any(|e| e.probe() == Probe::Down);
         let failures = endpoints.iter().map(Endpoint::failures).max();
         // An endpoint knows more: when its next probe is.
@@ -172,7 +177,7 @@ impl BackendStatus {
                 .count(),
             prompts: count(ItemKind::Prompt),
             resources: count(ItemKind::Resource) + count(ItemKind::Template),
-            invalid_items: live.listing.invalid() + left_out.len(),
+            invalid_items: listing.invalid() + left_out.len(),
             collisions: texts(&snapshot.lost.collisions, cell),
             left_out,
             endpoints: match &endpoints[..] {
@@ -213,13 +218,13 @@ impl LastFailure {
     }
 }
 
-/// States of a circuit from the best to the worst.
 /// What is noted about a backend's items.
 fn texts(notes: &Notes, cell: &Cell) -> Vec<String> {
     let notes = notes.get(&cell.id).into_iter().flatten();
     notes.map(ToString::to_string).collect()
 }
 
+/// States of a circuit from the best to the worst.
 fn badness(state: &CircuitState) -> u8 {
     match state {
         CircuitState::Closed => 0,

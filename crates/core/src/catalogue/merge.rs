@@ -9,7 +9,7 @@ use mcp_router_protocol::{Item, ItemKind, Namespace, name, uri};
 
 use super::choice::{Choice, Field};
 use super::describe::discover;
-use super::snapshot::{Entry, Lost, Notes, Snapshot, Table};
+use super::snapshot::{Entry, Lost, Members, Notes, Snapshot, Table};
 use crate::backend::{Cell, Live};
 use crate::dispatch::manage;
 use crate::hub::Settings;
@@ -22,10 +22,8 @@ pub(crate) fn merge(
     old: Option<&Snapshot>,
     logged: &mut HashSet<String>,
 ) -> Snapshot {
-    let mut lives: Vec<_> = cells
-        .iter()
-        .map(|c| (c.clone(), c.live.load_full()))
-        .collect();
+    let known: Vec<_> = cells.iter().map(|c| c.live.load_full()).collect();
+    let mut lives: Vec<_> = cells.iter().cloned().zip(known.clone()).collect();
     let discover = discover(settings, &lives);
     // Lowest number first, then the order of the file: the first to name an item owns it.
     lives.sort_by_key(|(cell, _)| cell.meta.priority);
@@ -44,7 +42,10 @@ pub(crate) fn merge(
         tables,
         settings.clone(),
         namespaces,
-        cells.to_vec(),
+        Members {
+            cells: cells.to_vec(),
+            known,
+        },
         discover,
         lost,
     )

@@ -11,7 +11,7 @@ use mcp_router_service::ClientProfile;
 
 use super::choice::Choice;
 use super::view::{Audience, View, Views, profile};
-use crate::backend::Cell;
+use crate::backend::{Cell, Live};
 use crate::hub::{Changes, Settings};
 
 /// Everything offered at one moment.
@@ -30,10 +30,18 @@ pub(crate) struct Snapshot {
     pub(crate) namespaces: HashMap<String, Namespace>,
     /// The backends, in the order of the file.
     pub(crate) cells: Vec<Arc<Cell>>,
+    /// What was known of each of them when it was made.
+    known: Vec<Arc<Live>>,
     /// The result of `server/discover`, less the members that depend on the moment.
     pub(crate) discover: RawJson,
     /// What backends list and nobody gets.
     pub(crate) lost: Lost,
+}
+
+/// The backends of a snapshot in the order of the file, and what is known of each.
+pub(super) struct Members {
+    pub(super) cells: Vec<Arc<Cell>>,
+    pub(super) known: Vec<Arc<Live>>,
 }
 
 /// What backends list and nobody gets.
@@ -107,14 +115,15 @@ impl Entry {
 }
 
 impl Snapshot {
-    pub(crate) fn new(
+    pub(super) fn new(
         tables: [Table; 4],
         settings: Arc<Settings>,
         namespaces: HashMap<String, Namespace>,
-        cells: Vec<Arc<Cell>>,
+        members: Members,
         discover: RawJson,
         lost: Lost,
     ) -> Self {
+        let Members { cells, known } = members;
         Self {
             tables,
             views: Box::default(),
@@ -123,9 +132,15 @@ impl Snapshot {
             settings,
             namespaces,
             cells,
+            known,
             discover,
             lost,
         }
+    }
+
+    /// The backends, in the order of the file, with what this was made of.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&Arc<Cell>, &Arc<Live>)> {
+        self.cells.iter().zip(&self.known)
     }
 
     pub(crate) fn table(&self, kind: ItemKind) -> &Table {

@@ -209,3 +209,35 @@ async fn management_tools_tell_the_exact_fields() {
     assert_eq!(unknown["isError"], true);
     assert_eq!(unknown["content"][0]["text"], "Backend not found: zz");
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_called_healthy_before_clients_see_what_it_lists() {
+    let (_mock, here) = Mock::backend("a", &["t"]);
+    let (other, events) = Mock::new(&["t"]);
+    let comes = other
+        .as_backend("b", events)
+        .namespace("b".parse().unwrap());
+    let router = router(
+        Router::builder()
+            .startup_wait(Duration::ZERO)
+            .backend(here)
+            .backend(comes),
+    );
+    router.ready().await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let fleet = router.hub.fleet.load_full();
+    let [a, b] = &fleet.cells[..] else { panic!() };
+    // What its supervisor does when it is listed, in two steps.
+    b.update(|live| *live = (*a.live.load_full()).clone());
+    let status = &router.backends()[1];
+    assert_eq!((status.healthy, status.tools), (false, 0));
+    assert_eq!(status.state, State::Starting);
+    assert_eq!(names(&router, ItemKind::Tool).await, ["a.t"]);
+    router.hub.publish();
+    let status = &router.backends()[1];
+    assert_eq!((status.healthy, status.tools), (true, 1));
+    assert_eq!(names(&router, ItemKind::Tool).await, ["a.t", "b.t"]);
+    // A loss is told at once.
+    b.update(|live| live.state = State::Down);
+    assert!(!router.backends()[1].healthy);
+}
