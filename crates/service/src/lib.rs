@@ -34,6 +34,7 @@ mod context;
 mod deadline;
 mod error;
 mod event;
+mod handle;
 mod origin;
 mod params;
 mod probe;
@@ -47,6 +48,7 @@ pub use context::{ClientProfile, Pin, Principal, RequestContext};
 pub use deadline::{Deadline, HARD_CAP, Pause};
 pub use error::{CallError, Reason, Sent};
 pub use event::{BackendEvent, BackendInfo, EventStream, Scope};
+pub use handle::McpService;
 pub use origin::{Answered, Origin};
 pub use params::{ParamHeader, ParamHeaders};
 pub use probe::{ProbeFailure, Prober, Pulse};
@@ -62,9 +64,6 @@ use futures::Stream;
 use futures::stream::BoxStream;
 use mcp_router_protocol::{BackendName, ErrorObject, Method, RawJson, RawParams};
 use tokio::sync::oneshot;
-
-/// The service every part of the router offers and wants: cloneable, sendable, boxed at the seams.
-pub type McpService = tower::util::BoxCloneSyncService<McpRequest, McpResponse, CallError>;
 
 /// One client request or notification, with everything needed to serve it on any thread.
 ///
