@@ -9,9 +9,11 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use crate::walk::Walker;
 
 /// Deepest nesting of arrays and objects accepted anywhere in a message (B3).
 pub const MAX_DEPTH: usize = 128;
@@ -58,11 +60,10 @@ impl RawJson {
     /// # Errors
     /// Says what is wrong, without quoting the text.
     pub fn parse(bytes: Bytes) -> Result<Self, JsonError> {
-        check(&bytes)?;
-        let span = {
-            let raw: &RawValue = serde_json::from_slice(&bytes)?;
-            span_of(&bytes, raw.get())
-        };
+        utf8(&bytes)?;
+        let mut walker = Walker::new(&bytes);
+        let span = walker.value()?;
+        walker.end()?;
         Ok(Self(bytes.slice(span)))
     }
 
@@ -108,6 +109,11 @@ impl RawJson {
         self.0.first() == Some(&b'{')
     }
 
+    /// The text, if the value is a string; borrowed, unless it was written with escapes.
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        text(&self.0)
+    }
+
     /// Reads the value as `T`: for the router's own small structures, never for arguments or
     /// results.
     ///
@@ -127,8 +133,17 @@ impl RawJson {
 
     /// The value of one member of this object; nothing if it is none, or has no such member.
     pub fn get(&self, key: &str) -> Option<Self> {
-        let found = members(&self.0, |k| k == key).ok()?.pop()?;
-        Some(Self(self.0.slice(found.value)))
+        let mut found = None;
+        let mut walker = Walker::new(&self.0);
+        let walked = walker.object(|walker, k| {
+            let value = walker.value()?;
+            if k == key {
+                found = Some(value);
+            }
+            Ok(())
+        });
+        walked.and_then(|()| walker.end()).ok()?;
+        Some(Self(self.0.slice(found?)))
     }
 
     /// The text of one string member.
@@ -158,51 +173,20 @@ impl<'de> Deserialize<'de> for RawJson {
     }
 }
 
-/// Checks what serde_json skips in values it ignores: UTF-8 and depth (B1, B3). Grammar is
-/// checked by whoever parses next.
-///
-/// # Errors
-/// [`JsonError::Utf8`] or [`JsonError::Depth`].
-pub fn check(bytes: &[u8]) -> Result<(), JsonError> {
+/// B1. Grammar and depth are checked by whoever steps through the text.
+pub(crate) fn utf8(bytes: &[u8]) -> Result<(), JsonError> {
     std::str::from_utf8(bytes).map_err(|e| JsonError::Utf8(e.valid_up_to()))?;
-    if depth_exceeds(bytes, MAX_DEPTH) {
-        Err(JsonError::Depth)
-    } else {
-        Ok(())
-    }
+    Ok(())
 }
 
-/// Whether brackets nest deeper than `limit`. Iterative: `RawValue` itself has no limit, and a
-/// recursive check would be the very overflow it guards against.
-pub fn depth_exceeds(bytes: &[u8], limit: usize) -> bool {
-    let mut depth = 0usize;
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'"' => at = string_end(bytes, at + 1),
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > limit {
-                    return true;
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        at += 1;
+/// The text of a string, borrowed where it has no escapes; `None` for any other value, and for
+/// escapes that stand for no text.
+pub(crate) fn text(value: &[u8]) -> Option<Cow<'_, str>> {
+    let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if memchr::memchr(b'\\', inner).is_some() {
+        return serde_json::from_slice(value).ok().map(Cow::Owned);
     }
-    false
-}
-
-/// The index of the quote that ends the string whose text starts at `at`.
-fn string_end(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(step) = memchr::memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
-        if bytes[at + step] == b'"' {
-            return at + step;
-        }
-        at += step + 2; // the backslash and what it escapes
-    }
-    bytes.len()
+    std::str::from_utf8(inner).ok().map(Cow::Borrowed)
 }
 
 /// One member of an object, by its place in the text.
@@ -222,31 +206,18 @@ pub struct Member<'a> {
 /// If `json` is not an object, or not JSON.
 pub fn members<'a>(
     json: &'a [u8],
-    wanted: impl FnMut(&str) -> bool,
+    mut wanted: impl FnMut(&str) -> bool,
 ) -> Result<Vec<Member<'a>>, JsonError> {
-    struct Find<'t, F>(&'t [u8], F);
-    impl<'de, F: FnMut(&str) -> bool> Visitor<'de> for Find<'de, F> {
-        type Value = Vec<Member<'de>>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
+    let mut found = Vec::new();
+    let mut walker = Walker::new(json);
+    walker.object(|walker, key| {
+        let value = walker.value()?;
+        if wanted(&key) {
+            found.push(Member { key, value });
         }
-        fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut found = Vec::new();
-            while let Some(Key(key)) = map.next_key()? {
-                let value: &'de RawValue = map.next_value()?;
-                if (self.1)(&key) {
-                    found.push(Member {
-                        key,
-                        value: span_of(self.0, value.get()),
-                    });
-                }
-            }
-            Ok(found)
-        }
-    }
-    let mut de = serde_json::Deserializer::from_slice(json);
-    let found = de.deserialize_map(Find(json, wanted))?;
-    de.end()?;
+        Ok(())
+    })?;
+    walker.end()?;
     Ok(found)
 }
 
@@ -255,85 +226,28 @@ pub fn members<'a>(
 /// # Errors
 /// If `json` is not an array, or not JSON.
 pub fn elements(json: &[u8]) -> Result<Vec<Span>, JsonError> {
-    struct All<'t>(&'t [u8]);
-    impl<'de> Visitor<'de> for All<'de> {
-        type Value = Vec<Span>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an array")
-        }
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            let mut found = Vec::new();
-            while let Some(raw) = seq.next_element::<&'de RawValue>()? {
-                found.push(span_of(self.0, raw.get()));
-            }
-            Ok(found)
-        }
-    }
-    let mut de = serde_json::Deserializer::from_slice(json);
-    let found = de.deserialize_seq(All(json))?;
-    de.end()?;
+    let mut found = Vec::new();
+    let mut walker = Walker::new(json);
+    walker.array(|walker| {
+        found.push(walker.value()?);
+        Ok(())
+    })?;
+    walker.end()?;
     Ok(found)
 }
 
-/// A member's key, borrowed where it has no escapes: `Cow` itself would always copy.
-pub(crate) struct Key<'a>(pub(crate) Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Key<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_borrowed_str<E>(self, s: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(s)))
-            }
-            fn visit_str<E>(self, s: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(s.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Text)
-    }
-}
-
-/// Where `part`, a slice of `whole`, stands in it.
-pub(crate) fn span_of(whole: &[u8], part: &str) -> Span {
-    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
-    start..start + part.len()
-}
-
-/// Refuses a member that is there twice, or that is another spelling of one in `known` which a
-/// lenient parser would take for it: other case, control characters inside (B4, B5).
+/// Whether a member that is none of `known` is another spelling of one, which a lenient parser
+/// would take for it: other case, control characters inside (B5).
 ///
 /// Router and backend would otherwise read different things from the same text.
-///
-/// # Errors
-/// [`JsonError::Ambiguous`], naming the member.
-pub fn refuse_ambiguous<'k>(
-    keys: impl Iterator<Item = &'k str>,
-    known: &[&'static str],
-) -> Result<(), JsonError> {
-    let mut seen = [false; 32];
-    for key in keys {
-        match known.iter().position(|k| *k == key) {
-            Some(at) if std::mem::replace(&mut seen[at], true) => {
-                return Err(JsonError::Ambiguous(key.to_owned()));
-            }
-            Some(_) => {}
-            None if is_variant_of(key, known) => {
-                return Err(JsonError::Ambiguous(key.escape_debug().to_string()));
-            }
-            None => {}
-        }
-    }
-    Ok(())
-}
-
-fn is_variant_of(key: &str, known: &[&'static str]) -> bool {
+pub(crate) fn is_variant_of(key: &str, known: &[&'static str]) -> bool {
     // Longer than any known member could be even if every letter took four bytes and had company.
     if key.len() > 256 {
         return false;
+    }
+    // What nearly every key is made of: nothing to be left out, and nothing folded to it.
+    if key.bytes().all(|b| b.is_ascii_graphic()) {
+        return known.iter().any(|k| k.eq_ignore_ascii_case(key));
     }
     // Upper case first: it also folds U+017F to S; lower case then folds the Kelvin sign to k.
     let folded: String = key
@@ -495,20 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn b3_depth_counts_brackets_outside_strings() {
-        assert!(!depth_exceeds(
-            &[b"[".repeat(128), b"]".repeat(128)].concat(),
-            128
-        ));
-        assert!(depth_exceeds(&b"[".repeat(129), 128));
-        assert!(!depth_exceeds(
-            format!("\"{}\\\"[[\"", "[".repeat(500)).as_bytes(),
-            128
-        ));
-    }
-
-    #[test]
-    fn b4_b5_twins_of_known_members_are_refused() {
+    fn b5_other_spellings_of_known_members_are_told() {
         let known = ["name", "params", "uri"];
         for twin in [
             "Name",
@@ -518,13 +419,25 @@ mod tests {
             "na\u{200b}me",
             " uri",
         ] {
-            assert!(
-                refuse_ambiguous([twin].into_iter(), &known).is_err(),
-                "{twin:?}"
-            );
+            assert!(is_variant_of(twin, &known), "{twin:?}");
         }
-        assert!(refuse_ambiguous(["name", "name"].into_iter(), &known).is_err());
-        assert!(refuse_ambiguous(["name", "names", "na_me"].into_iter(), &known).is_ok());
+        for other in ["names", "na_me", "n\u{e4}me"] {
+            assert!(!is_variant_of(other, &known), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_strings_text_is_read_with_and_without_escapes() {
+        for (value, read) in [
+            (r#""a b""#, Some("a b")),
+            (r#""\u0061\n""#, Some("a\n")),
+            (r#""""#, Some("")),
+            (r#""\ud800""#, None),
+            ("1", None),
+            ("\"", None),
+        ] {
+            assert_eq!(text(value.as_bytes()).as_deref(), read, "{value}");
+        }
     }
 
     proptest! {

@@ -3,14 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use bytes::Bytes;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
 use crate::code;
-use crate::json::{self, JsonError, Key, RawJson, Span, refuse_ambiguous, span_of};
+use crate::json::{self, JsonError, RawJson, Span, is_variant_of};
 use crate::method::Method;
-use crate::params::RawParams;
+use crate::params::{RawParams, Scan};
+use crate::walk::Walker;
+use bytes::Bytes;
 
 /// Longest request id accepted, as text on the wire (B7).
 pub const MAX_ID_LEN: usize = 1024;
@@ -26,6 +24,10 @@ impl RequestId {
     /// # Errors
     /// If it is no string of at most 1 KiB and no integer that fits 64 bits.
     pub fn parse(text: &Bytes) -> Result<Self, EnvelopeError> {
+        Self::checked(text.clone())
+    }
+
+    fn checked(text: Bytes) -> Result<Self, EnvelopeError> {
         let bad = || EnvelopeError::invalid("id must be a string or an integer of 64 bits");
         if text.len() > MAX_ID_LEN {
             return Err(EnvelopeError::invalid("id is longer than 1 KiB"));
@@ -33,11 +35,11 @@ impl RequestId {
         match text.first() {
             Some(b'"') => {}
             _ => {
-                let digits = std::str::from_utf8(text).map_err(|_| bad())?;
+                let digits = std::str::from_utf8(&text).map_err(|_| bad())?;
                 digits.parse::<i64>().map_err(|_| bad())?;
             }
         }
-        Ok(Self(text.clone()))
+        Ok(Self(text))
     }
 
     /// An id of the router's own, as an integer.
@@ -227,7 +229,7 @@ impl Message {
     /// # Errors
     /// -32700 for what is no JSON, -32600 for what is no message.
     pub fn parse(bytes: &Bytes) -> Result<Self, EnvelopeError> {
-        json::check(bytes)?;
+        json::utf8(bytes)?;
         match first_byte(bytes) {
             Some(b'{') => Envelope::scan(bytes)?.into_message(bytes),
             Some(b'[') => {
@@ -253,7 +255,7 @@ impl Message {
     /// # Errors
     /// -32700 for what is no JSON, -32600 for an empty or too long array.
     pub fn split_batch(bytes: &Bytes, limit: usize) -> Result<Vec<Bytes>, EnvelopeError> {
-        json::check(bytes)?;
+        json::utf8(bytes)?;
         let spans = json::elements(bytes)?;
         if spans.is_empty() || spans.len() > limit {
             let why = format!("a batch holds 1 to {limit} messages");
@@ -264,7 +266,7 @@ impl Message {
 }
 
 fn first_byte(bytes: &[u8]) -> Option<u8> {
-    bytes.iter().copied().find(|b| !b.is_ascii_whitespace())
+    Walker::new(bytes).next().1
 }
 
 /// The places of an envelope's members.
@@ -276,17 +278,48 @@ struct Envelope {
     params: Option<Span>,
     result: Option<Span>,
     error: Option<Span>,
+    /// What is in `params`.
+    scan: Option<Scan>,
     fault: Option<JsonError>,
 }
 
 const KNOWN: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 
+/// What a message says, apart from its id.
+enum Said {
+    Call(Method, RawParams),
+    Answer(Result<RawJson, ErrorObject>),
+}
+
 impl Envelope {
     fn scan(bytes: &[u8]) -> Result<Self, JsonError> {
-        let mut de = serde_json::Deserializer::from_slice(bytes);
-        let envelope = de.deserialize_map(Scan(bytes))?;
-        de.end()?;
+        let mut envelope = Self::default();
+        let mut walker = Walker::new(bytes);
+        walker.object(|walker, key| {
+            let (start, first) = walker.next();
+            match (&*key, first) {
+                ("params", Some(b'{')) => envelope.scan = Some(Scan::of(walker)?),
+                _ => {
+                    walker.value()?;
+                }
+            }
+            envelope.note(key, start..walker.at());
+            Ok(())
+        })?;
+        walker.end()?;
         Ok(envelope)
+    }
+
+    /// B4, B5.
+    fn note(&mut self, key: Cow<'_, str>, span: Span) {
+        let ambiguous = match self.slot(&key) {
+            Some(slot) => slot.replace(span).is_some(),
+            None => is_variant_of(&key, &KNOWN),
+        };
+        if ambiguous {
+            let key = key.escape_debug().to_string();
+            self.fault = Some(JsonError::Ambiguous(key));
+        }
     }
 
     fn slot(&mut self, key: &str) -> Option<&mut Option<Span>> {
@@ -305,86 +338,50 @@ impl Envelope {
         if let Some(fault) = self.fault.take() {
             return Err(fault.into());
         }
-        let id = match self.id.clone() {
+        let id = match self.id.take() {
             None => None,
             // Only an error about an unreadable request has a null id.
             Some(span) if self.error.is_some() && &bytes[span.clone()] == b"null" => None,
-            Some(span) => Some(RequestId::parse(&bytes.slice(span))?),
+            Some(span) => Some(RequestId::checked(bytes.slice(span))?),
         };
-        self.build(bytes, id.clone())
-            .map_err(|e| EnvelopeError { id, ..e })
+        Ok(match (self.said(bytes, id.is_some()), id) {
+            (Err(error), id) => return Err(EnvelopeError { id, ..error }),
+            (Ok(Said::Answer(answer)), id) => Message::Response { id, answer },
+            (Ok(Said::Call(method, params)), Some(id)) => Message::Request { id, method, params },
+            (Ok(Said::Call(method, params)), None) => Message::Notification { method, params },
+        })
     }
 
-    fn build(self, bytes: &Bytes, id: Option<RequestId>) -> Result<Message, EnvelopeError> {
+    fn said(self, bytes: &Bytes, has_id: bool) -> Result<Said, EnvelopeError> {
         let invalid = |why: &'static str| Err(EnvelopeError::invalid(why));
         if self.jsonrpc.is_none_or(|s| &bytes[s] != br#""2.0""#) {
             return invalid("`jsonrpc` must be \"2.0\"");
         }
-        let answer = self.result.is_some() || self.error.is_some();
-        let Some(method) = self.method else {
-            return match (self.result, self.error) {
-                (Some(span), None) if id.is_some() => {
-                    let result = RawJson::from_checked(bytes.slice(span));
-                    Ok(Message::Response {
-                        id,
-                        answer: Ok(result),
-                    })
-                }
-                (None, Some(span)) => {
-                    let raw = RawJson::from_checked(bytes.slice(span));
-                    let error = ErrorObject::from_raw(raw)
-                        .map_err(|_| EnvelopeError::invalid("`error` is no error object"))?;
-                    Ok(Message::Response {
-                        id,
-                        answer: Err(error),
-                    })
-                }
-                _ => invalid("a message has a method, a result or an error, and only one of them"),
-            };
-        };
-        if answer {
-            return invalid("a message has a method, a result or an error, and only one of them");
-        }
-        let Ok(method) = serde_json::from_slice::<String>(&bytes[method]) else {
-            return invalid("`method` must be a string");
-        };
-        let method = Method::from(method.as_str());
-        let params = RawParams::parse(self.params.map(|s| bytes.slice(s)))?;
-        Ok(match id {
-            Some(id) => Message::Request { id, method, params },
-            None => Message::Notification { method, params },
-        })
-    }
-}
-
-struct Scan<'t>(&'t [u8]);
-
-impl<'de> Visitor<'de> for Scan<'de> {
-    type Value = Envelope;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON-RPC message")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope, A::Error> {
-        let mut envelope = Envelope::default();
-        while let Some(Key(key)) = map.next_key()? {
-            let value: &'de RawValue = map.next_value()?;
-            let span = span_of(self.0, value.get());
-            match envelope.slot(&key) {
-                Some(slot) => {
-                    if slot.replace(span).is_some() {
-                        envelope.fault = Some(JsonError::Ambiguous(key.into_owned()));
-                    }
-                }
-                None => {
-                    if let Err(fault) = refuse_ambiguous([&*key].into_iter(), &KNOWN) {
-                        envelope.fault = Some(fault);
-                    }
-                }
+        match (self.method, self.result, self.error) {
+            (Some(method), None, None) => {
+                let Some(method) = json::text(&bytes[method]) else {
+                    return invalid("`method` must be a string");
+                };
+                let method = Method::from(&*method);
+                let params = match (self.params, self.scan) {
+                    (None, _) => RawParams::default(),
+                    (Some(span), Some(scan)) => RawParams::scanned(bytes.slice(span), scan)?,
+                    (Some(_), None) => return invalid("`params` must be an object"),
+                };
+                Ok(Said::Call(method, params))
             }
+            (None, Some(span), None) if has_id => {
+                let result = RawJson::from_checked(bytes.slice(span));
+                Ok(Said::Answer(Ok(result)))
+            }
+            (None, None, Some(span)) => {
+                let raw = RawJson::from_checked(bytes.slice(span));
+                let error = ErrorObject::from_raw(raw)
+                    .map_err(|_| EnvelopeError::invalid("`error` is no error object"))?;
+                Ok(Said::Answer(Err(error)))
+            }
+            _ => invalid("a message has a method, a result or an error, and only one of them"),
         }
-        Ok(envelope)
     }
 }
 

@@ -47,6 +47,7 @@ pub mod shape;
 pub mod spelling;
 pub mod trace;
 pub mod uri;
+mod walk;
 
 pub use item::{Item, ItemKind, ToolHints};
 pub use json::{JsonError, RawJson, Span, splice};

@@ -1,12 +1,19 @@
 //! `params`, with the places of the members that routing reads.
 
-use std::num::NonZeroU32;
+mod index;
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::json::{self, JsonError, RawJson, Span, refuse_ambiguous, splice};
+use crate::json::{self, JsonError, RawJson, Span, splice};
 use crate::jsonrpc::EnvelopeError;
 use crate::revision::Revision;
+use crate::walk::Walker;
+use index::{Index, Place};
+
+pub(crate) use index::Scan;
 
 /// Keys of `_meta` that belong to the hop, not to the call.
 pub mod meta {
@@ -58,47 +65,26 @@ const META: [&str; 5] = [
 ];
 
 /// The parameters of a request or notification: the sender's own bytes, with the places of
-/// `name`, `uri`, `cursor`, `arguments`, `_meta`, `requestState` and `inputResponses`.
+/// `name`, `uri`, `cursor`, `arguments`, `_meta`, `requestState` and `inputResponses`, and of what
+/// every hop reads of `_meta`.
+///
+/// Clones are the same ones. A request is moved at every layer of its way, so that they are one
+/// word.
 #[derive(Clone, Debug, Default)]
-pub struct RawParams {
-    json: Option<RawJson>,
-    name: Option<Place>,
-    uri: Option<Place>,
-    cursor: Option<Place>,
-    arguments: Option<Place>,
-    meta: Option<Place>,
-    task: bool,
-    state: Option<Place>,
-    responses: Option<Place>,
-}
+pub struct RawParams(Option<Arc<Indexed>>);
 
-/// Where a value stands. A request is moved at every layer of its way, so its places are small.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    start: u32,
-    /// No value ends at 0.
-    end: NonZeroU32,
-}
-
-impl Place {
-    /// `None` beyond 4 GiB.
-    fn of(span: &Span) -> Option<Self> {
-        Some(Self {
-            start: span.start.try_into().ok()?,
-            end: NonZeroU32::new(span.end.try_into().ok()?)?,
-        })
-    }
-
-    const fn span(self) -> Span {
-        self.start as usize..self.end.get() as usize
-    }
+#[derive(Debug)]
+struct Indexed {
+    json: RawJson,
+    index: Index,
 }
 
 impl RawParams {
-    /// Indexes `params`. The text must have passed [`json::check`]; `None` means absent.
+    /// Indexes `params`, which must be UTF-8; `None` means absent.
     ///
     /// # Errors
-    /// -32600 if it is no object, or has a routing member twice or in disguise (B4, B5).
+    /// -32600 if it is no object, or has a routing member twice or in disguise (B4, B5); -32700 if
+    /// it is no JSON.
     pub fn parse(bytes: Option<Bytes>) -> Result<Self, EnvelopeError> {
         let Some(bytes) = bytes else {
             return Ok(Self::default());
@@ -106,34 +92,29 @@ impl RawParams {
         if bytes.first() != Some(&b'{') {
             return Err(EnvelopeError::invalid("`params` must be an object"));
         }
+        let mut walker = Walker::new(&bytes);
+        let scan = Scan::of(&mut walker)?;
+        walker.end()?;
+        Self::scanned(bytes, scan)
+    }
+
+    /// Parameters that were stepped over.
+    ///
+    /// # Errors
+    /// -32600, as [`parse`](Self::parse).
+    pub(crate) fn scanned(bytes: Bytes, scan: Scan) -> Result<Self, EnvelopeError> {
+        if let Some(fault) = scan.fault {
+            return Err(fault);
+        }
         if u32::try_from(bytes.len()).is_err() {
             return Err(EnvelopeError::invalid("`params` are larger than 4 GiB"));
         }
-        let mut params = Self::default();
-        let all = json::members(&bytes, |_| true)?;
-        refuse_ambiguous(all.iter().map(|m| &*m.key), &ROUTING)?;
-        for member in all {
-            match &*member.key {
-                "name" => params.name = Place::of(&member.value),
-                "uri" => params.uri = Place::of(&member.value),
-                "cursor" => params.cursor = Place::of(&member.value),
-                "arguments" => params.arguments = Place::of(&member.value),
-                "_meta" => params.meta = Place::of(&member.value),
-                "task" => params.task = true,
-                "requestState" => params.state = Place::of(&member.value),
-                "inputResponses" => params.responses = Place::of(&member.value),
-                _ => {}
-            }
-        }
-        if let Some(span) = params.meta.map(Place::span) {
-            if bytes[span.start] != b'{' {
-                return Err(EnvelopeError::invalid("`_meta` must be an object"));
-            }
-            let keys = json::members(&bytes[span], |_| true)?;
-            refuse_ambiguous(keys.iter().map(|m| &*m.key), &META)?;
-        }
-        params.json = Some(RawJson::from_checked(bytes));
-        Ok(params)
+        Ok(Self::indexed(bytes, scan.index))
+    }
+
+    fn indexed(bytes: Bytes, index: Index) -> Self {
+        let json = RawJson::from_checked(bytes);
+        Self(Some(Arc::new(Indexed { json, index })))
     }
 
     /// Parameters of the router's own making. Anything but an object is as good as none.
@@ -142,78 +123,97 @@ impl RawParams {
     }
 
     /// The whole object; `None` if the sender sent none.
-    pub const fn json(&self) -> Option<&RawJson> {
-        self.json.as_ref()
+    pub fn json(&self) -> Option<&RawJson> {
+        self.0.as_ref().map(|own| &own.json)
     }
 
-    fn text(&self, place: Option<Place>) -> Option<String> {
-        serde_json::from_slice(&self.json.as_ref()?.bytes()[place?.span()]).ok()
+    fn place(&self, member: &str) -> Option<Place> {
+        let at = ROUTING.iter().position(|known| *known == member)?;
+        self.0.as_ref()?.index.routing[at]
     }
 
     fn value(&self, place: Option<Place>) -> Option<RawJson> {
         Some(RawJson::from_checked(
-            self.json.as_ref()?.bytes().slice(place?.span()),
+            self.json()?.bytes().slice(place?.span()),
         ))
+    }
+
+    fn text(&self, place: Option<Place>) -> Option<Cow<'_, str>> {
+        json::text(&self.json()?.bytes()[place?.span()])
     }
 
     /// `params.name` as written, of whatever type.
     pub fn raw_name(&self) -> Option<RawJson> {
-        self.value(self.name)
+        self.value(self.place("name"))
     }
 
     /// `params.name`, if it is a string.
     pub fn name(&self) -> Option<String> {
-        self.text(self.name)
+        self.name_text().map(Cow::into_owned)
+    }
+
+    /// `params.name`, if it is a string; borrowed, unless it was written with escapes.
+    pub fn name_text(&self) -> Option<Cow<'_, str>> {
+        self.text(self.place("name"))
     }
 
     /// `params.uri`, if it is a string.
     pub fn uri(&self) -> Option<String> {
-        self.text(self.uri)
+        self.uri_text().map(Cow::into_owned)
+    }
+
+    /// `params.uri`, if it is a string; borrowed, unless it was written with escapes.
+    pub fn uri_text(&self) -> Option<Cow<'_, str>> {
+        self.text(self.place("uri"))
     }
 
     /// `params.cursor` as written. An empty string is a real cursor; any other type is not.
     pub fn cursor(&self) -> Option<RawJson> {
-        self.value(self.cursor)
+        self.value(self.place("cursor"))
     }
 
     /// `params.arguments`.
     pub fn arguments(&self) -> Option<RawJson> {
-        self.value(self.arguments)
+        self.value(self.place("arguments"))
     }
 
     /// `params._meta`.
     pub fn meta(&self) -> Option<RawJson> {
-        self.value(self.meta)
+        self.value(self.place("_meta"))
     }
 
     /// `params.requestState` as written, of whatever type.
     pub fn request_state(&self) -> Option<RawJson> {
-        self.value(self.state)
+        self.value(self.place("requestState"))
     }
 
     /// `params.inputResponses` as written, of whatever type.
     pub fn input_responses(&self) -> Option<RawJson> {
-        self.value(self.responses)
+        self.value(self.place("inputResponses"))
     }
 
     /// Whether these are the parameters of a later round: with an answer or a state of one before.
-    pub const fn is_later_round(&self) -> bool {
-        self.state.is_some() || self.responses.is_some()
+    pub fn is_later_round(&self) -> bool {
+        self.place("requestState").is_some() || self.place("inputResponses").is_some()
     }
 
     /// Whether the call asks to become a task (2025-11-25).
-    pub const fn has_task(&self) -> bool {
-        self.task
+    pub fn has_task(&self) -> bool {
+        self.0.as_ref().is_some_and(|own| own.index.task)
     }
 
     /// Where `_meta` stands in [`json`](Self::json).
     pub fn meta_span(&self) -> Option<Span> {
-        self.meta.map(Place::span)
+        self.place("_meta").map(Place::span)
     }
 
     /// One member of `_meta`.
     pub fn meta_value(&self, key: &str) -> Option<RawJson> {
-        self.meta()?.get(key)
+        let own = self.0.as_ref()?;
+        match META.iter().position(|known| *known == key) {
+            Some(at) => self.value(own.index.meta[at]),
+            None => self.meta()?.get(key),
+        }
     }
 
     /// The revision that `_meta` names, as text.
@@ -228,50 +228,30 @@ impl RawParams {
 
     /// Any top-level member.
     pub fn get(&self, key: &str) -> Option<RawJson> {
-        self.json.as_ref()?.get(key)
+        self.json()?.get(key)
     }
 
     /// The same parameters with another `name`; every other byte stays.
     #[must_use]
     pub fn with_name(&self, name: &str) -> Self {
-        self.with_text(self.name, name)
+        self.with_text(self.place("name"), name)
     }
 
     /// The same parameters with another `uri`; every other byte stays.
     #[must_use]
     pub fn with_uri(&self, uri: &str) -> Self {
-        self.with_text(self.uri, uri)
+        self.with_text(self.place("uri"), uri)
     }
 
     fn with_text(&self, place: Option<Place>, text: &str) -> Self {
-        let (Some(json), Some(span)) = (&self.json, place.map(Place::span)) else {
+        let (Some(own), Some(span)) = (&self.0, place.map(Place::span)) else {
             return self.clone();
         };
         let value = RawJson::of(text);
-        let spliced = splice(json.bytes(), &[(span.clone(), value.bytes())]);
-        // Places behind the change have moved; the members are the same ones as before.
-        let shift = |place: Option<Place>| {
-            let s = place?.span();
-            let moved = |at: usize| {
-                if at >= span.end {
-                    at + value.bytes().len() - span.len()
-                } else {
-                    at
-                }
-            };
-            Place::of(&(moved(s.start)..moved(s.end)))
-        };
-        Self {
-            name: shift(self.name),
-            uri: shift(self.uri),
-            cursor: shift(self.cursor),
-            arguments: shift(self.arguments),
-            meta: shift(self.meta),
-            task: self.task,
-            state: shift(self.state),
-            responses: shift(self.responses),
-            json: Some(RawJson::from_checked(spliced)),
-        }
+        let spliced = splice(own.json.bytes(), &[(span.clone(), value.bytes())]);
+        // The members are the same ones as before.
+        let index = own.index.clone().after(&span, value.bytes().len());
+        Self::indexed(spliced, index)
     }
 
     /// The same parameters with top-level members set or removed.
@@ -280,7 +260,7 @@ impl RawParams {
     /// None for parameters that were parsed; kept for values that are no JSON.
     pub fn with_members(&self, changes: &[(&str, Option<&[u8]>)]) -> Result<Self, JsonError> {
         let empty = RawJson::from_static("{}");
-        let json = json::set_members(self.json.as_ref().unwrap_or(&empty), changes)?;
+        let json = json::set_members(self.json().unwrap_or(&empty), changes)?;
         Self::parse(Some(json.into_bytes())).map_err(|e| JsonError::Syntax(e.to_string()))
     }
 
