@@ -117,7 +117,8 @@ impl Plan {
     }
 
     /// Has the calls that end noted there, for a page that shows them.
-    pub(crate) fn noting(mut self, recent: Arc<RecentCalls>) -> Self {
+    #[must_use]
+    pub fn noting(mut self, recent: Arc<RecentCalls>) -> Self {
         self.recent = Some(recent);
         self
     }
