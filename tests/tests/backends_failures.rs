@@ -281,7 +281,7 @@ async fn f12_r54_an_endless_answer_is_cut_at_its_limit_and_never_held() {
         let (reason, sent) = failure(name, &answer);
         assert_eq!((&*reason, &*sent), ("too_large", "unknown"), "{answer}");
         let grown = router.usage().peak_rss - before;
-        assert!(grown < 64 << 20, "{name}: grown by {} MiB", grown >> 20);
+        assert!(grown < 48 << 20, "{name}: grown by {} MiB", grown >> 20);
         fixture.clear_faults();
         // 15 MiB are fine.
         let answer = router

@@ -5,7 +5,9 @@
 //! bound would take all memory. This one looks at each byte once, copies only lines that chunks
 //! tore apart, and refuses lines over its limit before it holds them.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+
+use crate::gather::Gather;
 
 /// A line is longer than the limit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -25,7 +27,7 @@ pub enum Ends {
 #[derive(Debug)]
 pub struct LineDecoder {
     /// The beginning of a line whose end has not come; holds no line end.
-    carry: BytesMut,
+    carry: Gather,
     /// What has not been looked at.
     chunk: Bytes,
     ends: Ends,
@@ -38,7 +40,7 @@ impl LineDecoder {
     /// A decoder for lines of at most `limit` bytes, their ends not counted.
     pub fn new(ends: Ends, limit: usize) -> Self {
         Self {
-            carry: BytesMut::new(),
+            carry: Gather::default(),
             chunk: Bytes::new(),
             ends,
             limit,
@@ -73,8 +75,7 @@ impl LineDecoder {
         };
         let Some(end) = end else {
             self.bounded(self.chunk.len())?;
-            self.carry.extend_from_slice(&self.chunk);
-            self.chunk = Bytes::new();
+            self.carry.push(std::mem::take(&mut self.chunk));
             return Ok(None);
         };
         self.bounded(end)?;
@@ -91,12 +92,8 @@ impl LineDecoder {
     }
 
     fn joined(&mut self, tail: Bytes) -> Bytes {
-        let mut line = if self.carry.is_empty() {
-            tail
-        } else {
-            self.carry.extend_from_slice(&tail);
-            self.carry.split().freeze()
-        };
+        self.carry.push(tail);
+        let mut line = self.carry.take();
         if self.ends == Ends::Lf && line.last() == Some(&b'\r') {
             line.truncate(line.len() - 1);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
@@ -15,6 +15,7 @@ use super::edge::SESSION_ID;
 use super::silence::Beat;
 use super::wire::{Connection, Reply, broken};
 use crate::client::dialect::protocol_error;
+use crate::gather::Gather;
 use crate::sse::{SseDecoder, SseEvent};
 
 /// Messages in one array at most.
@@ -210,34 +211,21 @@ impl Messages {
 /// # Errors
 /// If it is larger, or breaks off.
 pub(super) async fn read_all(mut body: Incoming, limit: usize) -> Result<Bytes, CallError> {
-    let declared = body.size_hint();
-    if declared.lower() > limit as u64 {
+    let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if declared > limit {
         return Err(too_large());
     }
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    let mut text = Gather::expecting(declared);
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(broken)?.into_data() else {
             continue;
         };
-        if first.len() + rest.len() + data.len() > limit {
+        if text.len() + data.len() > limit {
             return Err(too_large());
         }
-        if first.is_empty() && rest.is_empty() {
-            first = data;
-        } else {
-            if rest.is_empty() {
-                rest.reserve(first.len() + usize::try_from(declared.lower()).unwrap_or(0));
-                rest.extend_from_slice(&std::mem::take(&mut first));
-            }
-            rest.extend_from_slice(&data);
-        }
+        text.push(data);
     }
-    Ok(if rest.is_empty() {
-        first
-    } else {
-        rest.freeze()
-    })
+    Ok(text.take())
 }
 
 fn too_large() -> CallError {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -11,6 +11,7 @@ use tower::BoxError;
 
 use super::body::Body;
 use super::{Shared, reply};
+use crate::gather::Gather;
 
 /// One permit of the budget, in bytes.
 const UNIT: usize = 4 << 10;
@@ -63,8 +64,7 @@ where
     let declared = declared as usize;
     share.grow(declared)?;
     let mut body = std::pin::pin!(body);
-    let mut text = Bytes::new();
-    let mut joined = BytesMut::new();
+    let mut text = Gather::expecting(declared);
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
             let text = "the body broke off, or is not framed correctly";
@@ -74,28 +74,15 @@ where
         let Ok(data) = frame.into_data() else {
             continue; // trailers
         };
-        let length = text.len() + joined.len() + data.len();
+        let length = text.len() + data.len();
         if length > limit {
             return Err(too_large(limit));
         }
         share.grow(length)?;
-        if text.is_empty() && joined.is_empty() {
-            // Most bodies are one frame, and stay as they are.
-            text = data;
-            continue;
-        }
-        if joined.is_empty() {
-            joined.reserve(declared.max(length));
-            joined.extend_from_slice(&text);
-            text = Bytes::new();
-        }
-        joined.extend_from_slice(&data);
-    }
-    if !joined.is_empty() {
-        text = joined.freeze();
+        text.push(data);
     }
     Ok(Intake {
-        text,
+        text: text.take(),
         share: share.permit,
     })
 }
