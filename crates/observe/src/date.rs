@@ -2,6 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::decimal;
+
 /// RFC 3339 in UTC with milliseconds. Moments before 1970 are shown as 1970.
 pub fn utc(at: SystemTime) -> String {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -12,42 +14,33 @@ pub fn utc(at: SystemTime) -> String {
 }
 
 /// A second that was written before, so that writing another moment of it is cheap.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Stamp {
     secs: u64,
-    /// Up to the seconds: `2026-01-01T00:00:00`.
-    text: [u8; 19],
+    /// Up to the seconds: `2026-01-01T00:00:00.`
+    text: String,
 }
 
 impl Stamp {
     pub(crate) const NEVER: Self = Self {
         secs: u64::MAX,
-        text: [b'0'; 19],
+        text: String::new(),
     };
 
-    /// Writes a moment as [`utc`] does, with microseconds. Gives back what makes the next one cheap.
-    pub(crate) fn write(self, at: SystemTime, out: &mut String) -> Self {
+    /// Writes a moment as [`utc`] does, with microseconds.
+    pub(crate) fn write(&mut self, at: SystemTime, out: &mut String) {
         let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let known = self.secs == since.as_secs();
-        let stamp = if known { self } else { Self::of(at) };
-        out.push_str(str::from_utf8(&stamp.text).unwrap_or_default());
-        out.push('.');
+        if self.secs != since.as_secs() {
+            self.secs = since.as_secs();
+            self.text = utc(at);
+            self.text.truncate(self.text.len() - "000Z".len());
+        }
+        out.push_str(&self.text);
         let micros = since.subsec_micros();
-        for place in [100_000, 10_000, 1_000, 100, 10, 1] {
-            out.push(char::from(b'0' + (micros / place % 10) as u8));
+        for hundreds in [micros / 10_000, micros / 100 % 100, micros % 100] {
+            out.push_str(decimal::pair(hundreds as usize));
         }
         out.push('Z');
-        stamp
-    }
-
-    fn of(at: SystemTime) -> Self {
-        let secs = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let mut text = [b'0'; 19];
-        // Years have four digits for longer than this will run; later ones are shown cut.
-        text.iter_mut()
-            .zip(utc(at).bytes())
-            .for_each(|(to, from)| *to = from);
-        Self { secs, text }
     }
 }
 
@@ -95,7 +88,8 @@ mod tests {
             let at = UNIX_EPOCH + Duration::from_secs(secs);
             assert_eq!(utc(at), text);
             let mut written = String::new();
-            let stamp = Stamp::NEVER.write(at, &mut written);
+            let mut stamp = Stamp::NEVER;
+            stamp.write(at, &mut written);
             let later = at + Duration::from_micros(70_089);
             stamp.write(later, &mut written);
             let day = text.split_once('.').unwrap().0;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tracing_appender::non_blocking::ErrorCounter;
+use crate::lines::Lines;
 
 /// How often the count is looked at.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -17,30 +17,30 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// crate need not run any particular runtime.
 #[derive(Debug)]
 pub(crate) struct DropReporter {
-    counter: ErrorCounter,
+    lines: Lines,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl DropReporter {
-    /// Starts to watch `counter`. Without a thread to spare the count is still kept.
-    pub(crate) fn start(counter: ErrorCounter) -> Self {
+    /// Starts to watch `lines`. Without a thread to spare the count is still kept.
+    pub(crate) fn start(lines: Lines) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (watched, stopped) = (counter.clone(), stop.clone());
+        let (watched, stopped) = (lines.clone(), stop.clone());
         let thread = thread::Builder::new()
             .name("mcp-router-drops".to_owned())
             .spawn(move || watch(&watched, &stopped))
             .inspect_err(|error| tracing::warn!(%error, "dropped log lines are not reported"))
             .ok();
         Self {
-            counter,
+            lines,
             stop,
             thread,
         }
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.counter.dropped_lines()
+        self.lines.lost()
     }
 }
 
@@ -55,13 +55,13 @@ impl Drop for DropReporter {
     }
 }
 
-fn watch(counter: &ErrorCounter, stop: &AtomicBool) {
+fn watch(lines: &Lines, stop: &AtomicBool) {
     let mut reported = 0;
     loop {
         let last = stop.load(Ordering::Acquire);
         reported = report(
             reported,
-            || counter.dropped_lines(),
+            || lines.lost(),
             |lines, total| {
                 tracing::warn!(
                     lines,

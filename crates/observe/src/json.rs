@@ -16,9 +16,13 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFi
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::date::Stamp;
+use crate::decimal;
 
 /// What most lines fit into.
 const USUAL: usize = 384;
+
+/// A line's room is kept for the next one up to this size.
+const KEPT: usize = 16 << 10;
 
 /// Formats events as JSON, their members at the top of each line.
 #[derive(Clone, Copy, Debug)]
@@ -35,9 +39,12 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut line = Line(String::with_capacity(USUAL));
+        let mut own = OWN.try_with(Cell::take).unwrap_or_default();
+        let mut line = Line(std::mem::take(&mut own.line));
+        line.0.clear();
+        line.0.reserve(USUAL);
         line.0.push_str("{\"timestamp\":\"");
-        now(&mut line.0);
+        own.stamp.write(SystemTime::now(), &mut line.0);
         line.0.push_str("\",\"level\":\"");
         line.0.push_str(event.metadata().level().as_str());
         line.0.push('"');
@@ -62,17 +69,37 @@ where
             line.0.push_str("\"}");
         }
         line.0.push_str("}\n");
-        writer.write_str(&line.0)
+        let written = writer.write_str(&line.0);
+        if line.0.capacity() <= KEPT {
+            own.line = line.0;
+            let _ = OWN.try_with(|kept| kept.set(own));
+        }
+        written
     }
 }
 
-/// The moment, its second made once a thread and second.
-fn now(out: &mut String) {
-    thread_local!(static SECOND: Cell<Stamp> = const { Cell::new(Stamp::NEVER) });
-    // A thread that is ending logs too.
-    let known = SECOND.try_with(Cell::get).unwrap_or(Stamp::NEVER);
-    let stamp = known.write(SystemTime::now(), out);
-    let _ = SECOND.try_with(|second| second.set(stamp));
+thread_local! {
+    /// What a thread keeps from one line to the next.
+    static OWN: Cell<Own> = const { Cell::new(Own::NONE) };
+}
+
+/// The room of the last line, and the second in which it was written.
+struct Own {
+    line: String,
+    stamp: Stamp,
+}
+
+impl Own {
+    const NONE: Self = Self {
+        line: String::new(),
+        stamp: Stamp::NEVER,
+    };
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self::NONE
+    }
 }
 
 /// A line that is being written: an object that has members already.
@@ -80,8 +107,14 @@ struct Line(String);
 
 impl Line {
     fn key(&mut self, name: &str) {
+        let name = match name.as_bytes() {
+            [b'r', b'#', ..] => &name[2..],
+            _ => name,
+        };
+        // Once for the name and most values.
+        self.0.reserve(name.len() + 32);
         self.0.push_str(",\"");
-        self.0.push_str(name.strip_prefix("r#").unwrap_or(name));
+        self.0.push_str(name);
         self.0.push_str("\":");
     }
 
@@ -113,11 +146,16 @@ impl Visit for Line {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.plain(field, value);
+        self.key(field.name());
+        decimal::push(&mut self.0, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.plain(field, value);
+        self.key(field.name());
+        if value < 0 {
+            self.0.push('-');
+        }
+        decimal::push(&mut self.0, value.unsigned_abs());
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
@@ -143,25 +181,9 @@ impl Visit for Line {
         let micros = value * 1000.0;
         if (0.0..1e12).contains(&micros) && micros.fract() == 0.0 {
             self.key(field.name());
-            thousandths(&mut self.0, micros as u64);
+            decimal::push_thousandths(&mut self.0, micros as u64);
         } else {
             self.plain(field, value);
-        }
-    }
-}
-
-/// A number of thousandths as a decimal fraction without trailing zeros.
-fn thousandths(out: &mut String, number: u64) {
-    let _ = write!(out, "{}", number / 1000);
-    let rest = number % 1000;
-    if rest == 0 {
-        return;
-    }
-    out.push('.');
-    for place in [100, 10, 1] {
-        out.push(char::from(b'0' + (rest / place % 10) as u8));
-        if rest.is_multiple_of(place) {
-            return;
         }
     }
 }
@@ -177,12 +199,11 @@ impl fmt::Write for Escaped<'_> {
 }
 
 fn escape(out: &mut String, text: &str) {
-    let odd = |b: &u8| *b < b' ' || matches!(b, b'"' | b'\\');
-    // Without a way out in the middle the compiler looks at many bytes at once.
-    if !text.as_bytes().iter().fold(false, |any, b| any | odd(b)) {
+    if is_plain(text.as_bytes()) {
         out.push_str(text);
         return;
     }
+    let odd = |b: &u8| is_odd(*b);
     let mut rest = text;
     while let Some(at) = rest.as_bytes().iter().position(odd) {
         let (plain, from) = rest.split_at(at);
@@ -200,6 +221,26 @@ fn escape(out: &mut String, text: &str) {
         rest = &from[1..];
     }
     out.push_str(rest);
+}
+
+/// Whether a byte of a text cannot stand in JSON as it is.
+const fn is_odd(byte: u8) -> bool {
+    byte < b' ' || matches!(byte, b'"' | b'\\')
+}
+
+/// Whether no byte is [odd](is_odd): eight at a time, since most texts are as short as that.
+fn is_plain(text: &[u8]) -> bool {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = EACH << 7;
+    // Right for whether there is any byte below `bound`; which one it is need not be.
+    let below = |eight: u64, bound: u8| eight.wrapping_sub(EACH * u64::from(bound)) & !eight & HIGH;
+    let is = |eight: u64, byte: u8| below(eight ^ (EACH * u64::from(byte)), 1);
+    let (eights, rest) = text.as_chunks::<8>();
+    let odd = |eight: &[u8; 8]| {
+        let eight = u64::from_ne_bytes(*eight);
+        below(eight, b' ') | is(eight, b'"') | is(eight, b'\\') != 0
+    };
+    !eights.iter().any(odd) && !rest.iter().copied().any(is_odd)
 }
 
 #[cfg(test)]
@@ -296,6 +337,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_text_is_plain_where_none_of_its_bytes_is_odd(bytes in any::<Vec<u8>>()) {
+            let odd = bytes.iter().copied().any(is_odd);
+            prop_assert_eq!(is_plain(&bytes), !odd);
+            let letters: Vec<_> = bytes.iter().map(|b| b | 0x60).collect();
+            prop_assert!(is_plain(&letters));
+        }
+
         #[test]
         fn b36_no_text_breaks_a_line_or_adds_a_member(text in any::<String>()) {
             let lines = lines(|| tracing::info!(text, shown = %text, "{text}"));

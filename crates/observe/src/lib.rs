@@ -15,12 +15,13 @@
 
 pub mod call;
 mod date;
+mod decimal;
 pub mod dropped;
 mod drops;
 pub mod field;
 mod format;
-mod gather;
 mod json;
+mod lines;
 pub mod metrics;
 pub mod recent;
 pub mod span;

@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::OnceLock;
 
-use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::fmt::format::{FmtSpan, JsonFields};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -11,19 +10,16 @@ use tracing_subscriber::util::TryInitError;
 
 use crate::LogFormat;
 use crate::drops::DropReporter;
-use crate::gather::Gather;
 use crate::json::JsonLines;
-
-/// How many lines wait for a slow reader before further ones are dropped and counted.
-const BUFFERED_LINES: usize = 8_192;
+use crate::lines::{Lines, LinesGuard};
 
 /// Counts the lines that this process has lost.
-static LOST: OnceLock<ErrorCounter> = OnceLock::new();
+static LOST: OnceLock<Lines> = OnceLock::new();
 
 /// How many lines were dropped since the start because nobody read them; 0 where [`init`] did not
 /// set the log up.
 pub(crate) fn dropped_lines() -> usize {
-    LOST.get().map_or(0, ErrorCounter::dropped_lines)
+    LOST.get().map_or(0, Lines::lost)
 }
 
 /// Why logging could not be set up.
@@ -36,13 +32,16 @@ pub enum InitError {
     /// The process has a subscriber already.
     #[error("a log subscriber is set already")]
     Twice(#[from] TryInitError),
+    /// There is no thread to spare for the log.
+    #[error("no thread to write the log")]
+    Thread(#[from] io::Error),
 }
 
 /// Writes what is still buffered when dropped, waiting for about a second at most.
 #[derive(Debug)]
 pub struct LogGuard {
     drops: DropReporter,
-    _worker: WorkerGuard,
+    _writer: LinesGuard,
 }
 
 impl LogGuard {
@@ -66,26 +65,21 @@ pub fn init(format: LogFormat, filter: Option<&str>) -> Result<LogGuard, InitErr
         Some(text) if !text.trim().is_empty() => EnvFilter::try_new(text)?,
         _ => EnvFilter::new("info"),
     };
-    let (writer, worker) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(BUFFERED_LINES)
-        .thread_name("mcp-router-log")
-        .finish(Gather::new(io::stderr()));
-    let counter = writer.error_counter();
-    install(format, filter, writer)?;
+    let (lines, writer) = Lines::start(io::stderr())?;
+    install(format, filter, lines.clone())?;
     // There is but one subscriber in a process.
-    LOST.get_or_init(|| counter.clone());
+    LOST.get_or_init(|| lines.clone());
     Ok(LogGuard {
-        drops: DropReporter::start(counter),
-        _worker: worker,
+        drops: DropReporter::start(lines),
+        _writer: writer,
     })
 }
 
-fn install(format: LogFormat, filter: EnvFilter, writer: NonBlocking) -> Result<(), TryInitError> {
+fn install(format: LogFormat, filter: EnvFilter, lines: Lines) -> Result<(), TryInitError> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)
-        .with_writer(writer);
+        .with_writer(lines);
     match format {
         LogFormat::Json => builder
             .fmt_fields(JsonFields::new())
