@@ -1,7 +1,7 @@
 //! What the parts of a running router share: the backends, the snapshot, the news.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -60,6 +60,8 @@ pub(crate) struct Hub {
     /// How often each merged list has changed: tools, prompts, resources. Streams of changes
     /// compare; nothing queues.
     pub(crate) changes: watch::Sender<Changes>,
+    /// How often the merged lists or those who serve their items have changed.
+    pub(crate) version: AtomicU64,
     /// Who hears of log messages that belong to no call.
     pub(crate) readers: Readers,
     ready: watch::Sender<bool>,
@@ -98,6 +100,7 @@ impl Hub {
             bridge,
             meters: Meters::default(),
             changes: watch::Sender::new([0; 3]),
+            version: AtomicU64::new(0),
             readers: Readers::default(),
             ready: watch::Sender::new(false),
             draining: CancellationToken::new(),
@@ -136,8 +139,13 @@ impl Hub {
             self.snapshot.store(next.clone());
             let there = |name: &str| next.cells.iter().any(|c| c.meta.name.as_str() == name);
             self.meters.retain(there);
-            self.changes
+            let changed = self
+                .changes
                 .send_if_modified(|counters| next.count_changes(&old, counters));
+            if changed || !next.is_served_as(&old) {
+                // After the snapshot: who reads the new number sees what it is the number of.
+                self.version.fetch_add(1, Ordering::Release);
+            }
             if settled {
                 self.set_ready();
             }

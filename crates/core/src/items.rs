@@ -1,6 +1,7 @@
 //! What is offered, for people: the merged catalogue as tables and pages show it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use mcp_router_protocol::{ItemKind, RawJson};
 
@@ -29,10 +30,11 @@ impl Router {
         entries.map(|entry| ItemEntry::of(kind, entry)).collect()
     }
 
-    /// A number that grows whenever one of the merged lists changes, for those who keep something
-    /// that was worked out from [`items`](Self::items).
+    /// A number that grows whenever one of the merged lists changes, or who serves something of
+    /// them and in which order, for those who keep something that was worked out from
+    /// [`items`](Self::items).
     pub fn catalogue_version(&self) -> u64 {
-        self.hub.changes.borrow().iter().sum()
+        self.hub.version.load(Ordering::Acquire)
     }
 }
 

@@ -206,15 +206,23 @@ impl Snapshot {
     /// Adds one to the counter of each list that differs from `old`; tells whether any did.
     pub(crate) fn count_changes(&self, old: &Self, counters: &mut Changes) -> bool {
         let differs = |kind| !self.table(kind).same_as(old.table(kind));
+        // The tables have one spelling, and clients may get another.
+        let respelled = self.settings.fitted != old.settings.fitted;
         let changed = [
-            differs(ItemKind::Tool),
-            differs(ItemKind::Prompt),
+            differs(ItemKind::Tool) || respelled,
+            differs(ItemKind::Prompt) || respelled,
             differs(ItemKind::Resource) || differs(ItemKind::Template),
         ];
         for (counter, changed) in counters.iter_mut().zip(changed) {
             *counter += u64::from(changed);
         }
         changed.contains(&true)
+    }
+
+    /// Whether the same backends serve the same items in the same order; both offer the same.
+    pub(crate) fn is_served_as(&self, old: &Self) -> bool {
+        let mut tables = self.tables.iter().zip(&old.tables);
+        tables.all(|(table, old)| table.is_served_as(old))
     }
 }
 
@@ -245,5 +253,13 @@ impl Table {
                 .iter()
                 .zip(&other.entries)
                 .all(|(a, b)| a.exposed == b.exposed && a.definition == b.definition)
+    }
+
+    fn is_served_as(&self, other: &Self) -> bool {
+        let same = |(a, b): (&Choice, &Choice)| a.cell.meta.name == b.cell.meta.name;
+        let mut entries = self.entries.iter().zip(&other.entries);
+        entries.all(|(a, b)| {
+            a.choices.len() == b.choices.len() && a.choices.iter().zip(&b.choices).all(same)
+        })
     }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::mock::{Mock, ask, names, router};
-use crate::Router;
+use crate::{Router, RouterBuilder, Transition};
 
 #[tokio::test(start_paused = true)]
 async fn items_are_told_with_all_who_serve_them_and_a_version_that_grows_with_them() {
@@ -42,6 +42,23 @@ async fn items_are_told_with_all_who_serve_them_and_a_version_that_grows_with_th
     assert_eq!(items[0].definition.get_str("name").as_deref(), Some("n.q"));
     assert!(router.items(ItemKind::Prompt).is_empty());
     assert!(router.catalogue_version() > before);
+    // Clients see the same when those who serve it change places; who looks at them does not.
+    let before = router.catalogue_version();
+    let told = *router.hub.changes.borrow();
+    let turned = ["second", "first"].map(|name| name.parse().unwrap());
+    let next = turned
+        .into_iter()
+        .fold(Router::builder(), RouterBuilder::keep);
+    router.update(next, Transition::default()).await.unwrap();
+    assert_eq!(
+        router.items(ItemKind::Tool)[0].backends,
+        ["second", "first"]
+    );
+    assert!(router.catalogue_version() > before);
+    assert_eq!(*router.hub.changes.borrow(), told);
+    let before = router.catalogue_version();
+    router.hub.publish();
+    assert_eq!(router.catalogue_version(), before);
 }
 
 #[tokio::test(start_paused = true)]

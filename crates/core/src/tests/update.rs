@@ -176,3 +176,15 @@ async fn what_makes_no_sense_changes_nothing() {
     .await;
     assert_eq!(router.backends().len(), 1, "a closed router stays as it is");
 }
+
+#[tokio::test(start_paused = true)]
+async fn another_spelling_of_all_names_is_a_change_of_the_lists_that_have_names() {
+    let (_a, backend) = Mock::backend("a", &["t"]);
+    let router = router(Router::builder().backend(backend));
+    router.ready().await;
+    let mut stream = listen(&router, json!({ "toolsListChanged": true })).await;
+    next(&mut stream).await;
+    update(&router, keep(Router::builder().fitted_names(true), "a")).await;
+    assert_eq!(next(&mut stream).await.0, Method::ToolsChanged);
+    assert_eq!(names(&router, ItemKind::Tool).await, ["a__t"]);
+}
