@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use mcp_router_tests::fixture::{Era, Fixture};
-use mcp_router_tests::harness::{Router, config, until};
+use mcp_router_tests::harness::{Router, child_entry, config, descendants, until};
 use serde_json::{Value, json};
 
 const S: Duration = Duration::from_secs(1);
@@ -102,6 +102,35 @@ async fn f44_calls_that_find_no_descriptor_fail_unsent_and_later_ones_succeed() 
     })
     .await;
     assert_eq!(router.client().get("/health").await.status, 200);
+}
+
+/// The soft limit of descriptors of a process.
+fn soft_limit(pid: u32) -> Option<u64> {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let mut lines = limits.lines();
+    let line = lines.find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[tokio::test]
+async fn f44_the_router_takes_all_descriptors_and_its_children_start_with_the_usual() {
+    let router = Router::builder()
+        .config(&format!("backends:\n{}", child_entry("kid", &[])))
+        .wrapper(&[
+            "sh",
+            "-c",
+            "ulimit -Sn 300; ulimit -Hn 3000; exec \"$@\"",
+            "sh",
+        ])
+        .start()
+        .await;
+    router.until_healthy("kid").await;
+    assert_eq!(soft_limit(router.pid()), Some(3000));
+    let children = descendants(router.pid());
+    assert!(!children.is_empty());
+    for child in children {
+        assert_eq!(soft_limit(child), Some(300));
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub mod client;
+pub mod descriptors;
 mod gather;
 pub mod line;
 pub mod server;

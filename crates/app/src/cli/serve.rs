@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mcp_router_config::Config;
 use mcp_router_core::Router;
+use mcp_router_transport::descriptors;
 use tokio::runtime::{Builder, Runtime};
 
 use super::args::{Cli, Edge};
@@ -25,6 +26,7 @@ pub(super) fn serve(edge: Edge, cli: &Cli) -> u8 {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
+    descriptors::raise();
     let code = blocking(async {
         let served = match edge {
             Edge::Http => run::http(plan).await,
@@ -65,7 +67,7 @@ fn built(cli: &Cli, level: &str, work: impl AsyncFnOnce(Router, Config) -> u8) -
 fn prepared(cli: &Cli, level: &str) -> Result<(Plan, mcp_router_observe::LogGuard), u8> {
     let loaded = load::loaded(cli)?;
     let log = load::logging(&loaded, level)?;
-    Ok((load::plan(cli, loaded)?, log))
+    Ok((load::plan(cli, loaded), log))
 }
 
 fn finish(served: Result<(), RunError>) -> u8 {

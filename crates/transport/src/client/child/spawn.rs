@@ -3,7 +3,8 @@
 //! A killed router must not leave its children behind (F33), and a stopped child not its own
 //! (F32). The kernel sees to the first: a child gets SIGKILL when the *thread* that started it
 //! ends. Threads of the runtime come and go, so one permanent thread starts every child. For the
-//! second, each child leads a process group, and signals go to groups.
+//! second, each child leads a process group, and signals go to groups. A child may have as many
+//! descriptors as the router was started with, whatever that has asked for since.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +16,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
 use super::ChildParams;
+use crate::descriptors;
 
 /// What of the router's environment reaches a child.
 const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
@@ -107,6 +109,7 @@ fn permanent_thread() -> Option<&'static mpsc::Sender<Job>> {
 fn confine(command: &mut Command) {
     command.process_group(0);
     let parent = std::process::id();
+    let descriptors = descriptors::before();
     let die_with_parent = move || {
         // SAFETY: prctl and getppid are async-signal-safe, take no pointers, and touch only the
         // new process.
@@ -119,6 +122,9 @@ fn confine(command: &mut Command) {
         if set != 0 {
             return Err(io::Error::last_os_error());
         }
+        if let Some(limit) = &descriptors {
+            descriptors::set(limit)?;
+        }
         // The parent may have died before the signal was set.
         if u32::try_from(now) == Ok(parent) {
             Ok(())
@@ -126,13 +132,18 @@ fn confine(command: &mut Command) {
             Err(io::Error::from_raw_os_error(libc::ESRCH))
         }
     };
-    // SAFETY: the closure allocates nothing, takes no lock and calls only the above.
+    // SAFETY: the closure allocates nothing, takes no lock and calls only the above and setrlimit.
     unsafe { command.pre_exec(die_with_parent) };
 }
 
 #[cfg(all(unix, not(target_os = "linux")))]
+#[expect(unsafe_code, reason = "a limit is set between fork and exec")]
 fn confine(command: &mut Command) {
     command.process_group(0);
+    if let Some(limit) = descriptors::before() {
+        // SAFETY: setrlimit is async-signal-safe; the closure does nothing else.
+        unsafe { command.pre_exec(move || descriptors::set(&limit)) };
+    }
 }
 
 #[cfg(not(unix))]

@@ -16,7 +16,7 @@ fn share(descriptors: usize) -> usize {
     (descriptors.saturating_mul(45) / 100).clamp(1, MOST)
 }
 
-/// Reads the soft limit from `/proc/self/limits`. (The system call would need unsafe code.)
+/// Reads the soft limit from `/proc/self/limits`: that of this moment.
 fn soft_limit(limits: &str) -> Option<usize> {
     let line = limits
         .lines()
