@@ -25,14 +25,14 @@ impl Held {
     /// What `router` holds now.
     ///
     /// # Panics
-    /// If it does not answer.
+    /// If it does not answer, or not with all of them.
     pub(super) async fn of(router: &Router) -> Self {
         let metrics = router.metrics().await;
         let number = |name: &str| {
-            let lines = metrics.lines().filter(|line| !line.starts_with('#'));
-            let value = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-            let value = value.filter_map(|v| v.split_whitespace().next()?.parse::<f64>().ok());
-            value.sum()
+            let mut lines = metrics.lines();
+            let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            let value = value.and_then(|value| value.split_whitespace().next()?.parse().ok());
+            value.unwrap_or_else(|| panic!("the router says nothing of {name}"))
         };
         #[expect(clippy::cast_precision_loss, reason = "memory of one process is small")]
         let memory = usage(router.pid()).rss as f64;
