@@ -1,5 +1,6 @@
 //! What the router costs: requests per second, added latency, CPU and memory; what bad backends
-//! cost the good ones; what too many callers cost those who are served; what the layers cost.
+//! cost the good ones; what too many callers cost those who are served; what the layers cost; how soon
+//! it is there, and what it holds in memory.
 //!
 //! Backend, router and load generator are processes of their own, as they are in life; what is
 //! measured in one process measures its scheduler. Where `taskset` is found and there are two
@@ -13,9 +14,13 @@ mod isolation;
 mod layers;
 mod load;
 mod machine;
+mod memory;
 mod overload;
+mod plain;
 mod process;
+mod scale;
 mod slow;
+mod start;
 mod table;
 
 use std::process::ExitCode;
@@ -45,14 +50,23 @@ enum Mode {
     Overload,
     /// What clients that never finish a request cost the others
     Slow,
+    /// What is held in memory: at rest, for each session, and when sessions are gone
+    Memory,
+    /// How long it takes until the port is open and everything is listed
+    Start,
     /// What the layers around a backend cost per call, in instructions
     Layers,
+    /// Whether a router at half load holds no more after an hour than at its start
+    Soak(scale::soak::Soak),
     /// Generates load and prints its figures as JSON
     #[command(hide = true)]
     Load(load::LoadCommand),
     /// Serves as the plain forwarder in front of a backend
     #[command(hide = true)]
     Forward(forward::ForwardCommand),
+    /// Serves answers of one length from memory
+    #[command(hide = true)]
+    Plain(plain::PlainCommand),
     /// Serves as the backend
     #[command(hide = true)]
     Fixture(FixtureCommand),
@@ -72,6 +86,16 @@ struct Options {
     /// Leave nginx out
     #[arg(long, global = true)]
     no_nginx: bool,
+    /// Sessions that are opened to see what one holds in memory
+    #[arg(long, global = true, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
+    sessions: u64,
+    /// Measure the cost with this backend, `http://ADDR:PORT/mcp`, instead of one of our own
+    #[arg(long, global = true)]
+    upstream: Option<String>,
+    /// Another gateway before that backend: `NAME=http://ADDR:PORT/PATH,PID[,TOOL]`, where TOOL is
+    /// what it calls the backend's tool `echo`
+    #[arg(long, global = true)]
+    beside: Vec<cost::Target>,
 }
 
 impl Options {
@@ -100,6 +124,7 @@ impl Command {
             Some(Mode::Fixture(fixture)) => return fixture.run(),
             Some(Mode::Load(load)) => return load.run(),
             Some(Mode::Forward(forward)) => return forward.run(),
+            Some(Mode::Plain(plain)) => return plain.run(),
             _ => {}
         }
         if cfg!(debug_assertions) {
@@ -116,7 +141,10 @@ impl Command {
                 Some(Mode::Isolation) => isolation::run(&self.options).await,
                 Some(Mode::Overload) => overload::run(&self.options).await,
                 Some(Mode::Slow) => slow::run(&self.options).await,
+                Some(Mode::Memory) => memory::run(&self.options).await,
+                Some(Mode::Start) => start::run(&self.options).await,
                 Some(Mode::Layers) => layers::run(&self.options).await,
+                Some(Mode::Soak(soak)) => scale::soak::run(soak).await,
                 _ => cost::run(&self.options).await,
             }
         })

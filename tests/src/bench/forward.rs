@@ -40,21 +40,30 @@ pub(super) struct ForwardCommand {
 
 impl ForwardCommand {
     pub(super) fn run(self) -> ExitCode {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        runtime.block_on(serve(self.backend));
+        runtime().block_on(serve(self.backend));
         ExitCode::FAILURE
     }
 }
 
-/// Serves until it is killed; prints where first.
-async fn serve(backend: SocketAddr) {
+/// The runtime the router has.
+pub(super) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// A listener whose address is told on stdout.
+pub(super) async fn bind() -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let addr = listener.local_addr().expect("a bound socket has one");
-    let mut out = std::io::stdout();
-    writeln!(out, "{addr}").expect("somebody reads");
+    writeln!(std::io::stdout(), "{addr}").expect("somebody reads");
+    listener
+}
+
+/// Serves until it is killed; prints where first.
+async fn serve(backend: SocketAddr) {
+    let listener = bind().await;
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     let client = Client::builder(TokioExecutor::new())

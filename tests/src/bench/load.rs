@@ -31,6 +31,9 @@ pub(super) const STARTED: &str = "started";
 pub(super) struct Load {
     /// Where to send it.
     pub(super) addr: SocketAddr,
+    /// The path of its MCP endpoint.
+    #[serde(default = "mcp")]
+    pub(super) path: String,
     pub(super) era: Era,
     /// Tools to call in turn; none: `tools/list`.
     pub(super) tool: Vec<String>,
@@ -54,11 +57,16 @@ pub(super) struct Load {
     pub(super) run_ms: u64,
 }
 
+fn mcp() -> String {
+    "/mcp".to_owned()
+}
+
 impl Load {
     /// Small calls of these tools over 16 connections; half a second of warm-up, two of counting.
     pub(super) fn new(addr: SocketAddr, tool: Vec<String>) -> Self {
         Self {
             addr,
+            path: mcp(),
             era: Era::Modern,
             tool,
             payload: 2,
@@ -111,6 +119,8 @@ pub(super) struct Figures {
     pub(super) p50_us: f64,
     /// 99th percentile, microseconds.
     pub(super) p99_us: f64,
+    /// 99.9th percentile, microseconds.
+    pub(super) p999_us: f64,
     /// 99th percentile of the refusals, microseconds.
     pub(super) refused_p99_us: f64,
     /// The slowest refusal, microseconds.
@@ -219,6 +229,7 @@ impl Sum {
             seconds: counted.as_secs_f64(),
             p50_us: percentile(&self.took, 50),
             p99_us: percentile(&self.took, 99),
+            p999_us: permille(&self.took, 999),
             refused_p99_us: percentile(&self.refused, 99),
             refused_max_us: percentile(&self.refused, 100),
             offered: self.offered,
@@ -229,8 +240,12 @@ impl Sum {
 
 /// The percentile of sorted times, microseconds.
 pub(super) fn percentile(sorted: &[Duration], percent: usize) -> f64 {
+    permille(sorted, percent * 10)
+}
+
+fn permille(sorted: &[Duration], permille: usize) -> f64 {
     let last = sorted.len().saturating_sub(1);
-    let at = (sorted.len() * percent / 100).min(last);
+    let at = (sorted.len() * permille / 1000).min(last);
     sorted.get(at).map_or(0.0, |d| d.as_secs_f64() * 1e6)
 }
 
@@ -244,6 +259,7 @@ mod tests {
 
         assert!((percentile(&times, 50) - 51.0).abs() < 1e-6);
         assert!((percentile(&times, 99) - 100.0).abs() < 1e-6);
+        assert!((permille(&times, 999) - 100.0).abs() < 1e-6);
         assert!(percentile(&[], 50) == 0.0);
     }
 

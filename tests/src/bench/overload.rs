@@ -16,7 +16,7 @@ use super::Options;
 use super::load::{Figures, Load};
 use super::process::{Sample, sample};
 use super::table::Verdicts;
-use super::table::{head, micros, print, row};
+use super::table::{head, mib, micros, print, row};
 use crate::harness::Router;
 
 /// What a connection may cost, beside what it has buffered.
@@ -93,11 +93,6 @@ async fn measure(name: &str, load: &Load, router: &Router) -> Sample {
 /// Requests that were neither served nor refused.
 fn lost(figures: &Figures) -> u64 {
     figures.broken + figures.unanswered
-}
-
-#[expect(clippy::cast_precision_loss, reason = "memory of one process is small")]
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }
 
 /// Judges the memory of a router that had `rest` bytes before and `peak` with so many connections

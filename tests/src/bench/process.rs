@@ -1,6 +1,9 @@
 //! The processes that are measured: backend, proxy, load generator.
 
+mod cpu;
+mod logged;
 mod nginx;
+mod own;
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -9,10 +12,13 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
+use self::cpu::CpuTime;
+pub(super) use self::logged::Logged;
 pub(super) use self::nginx::Nginx;
+pub(super) use self::own::OwnServer;
 use super::load::{Figures, Load, STARTED};
 use super::machine;
-use crate::harness::{Router, Usage, usage};
+use crate::harness::{Router, usage};
 
 /// Backends in a process of their own. They end with this value.
 #[derive(Debug)]
@@ -65,6 +71,14 @@ pub(super) async fn start_router(config: &str, log: &str) -> Router {
 /// `RUST_LOG` without the request log, to compare with a proxy whose access log is off.
 pub(super) const QUIET: &str = "warn,mcp_router_app=info";
 
+/// A port that is free now; whoever uses it has to be quick.
+fn free_addr() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener
+        .local_addr()
+        .expect("a bound socket has an address")
+}
+
 /// What a load did to a process.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sample {
@@ -85,20 +99,24 @@ pub(super) async fn sample(load: &Load, pid: Option<u32>) -> Sample {
         Some(STARTED),
         "the load generator starts"
     );
-    let before = pid.map(usage).unwrap_or_default();
+    let before = pid.map(CpuTime::of);
     let figures = next().await;
-    let after: Usage = pid.map(usage).unwrap_or_default();
+    let after = pid.map(CpuTime::of);
+    let peak = pid.map_or(0, |pid| usage(pid).peak_rss);
     let load: Figures = figures
         .and_then(|line| serde_json::from_str(&line).ok())
         .expect("the load generator prints its figures");
     let _ = child.wait().await;
-    let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64() * 1e6;
+    let spent = after
+        .zip(before)
+        .map(|(after, before)| after.since(&before));
+    let cpu = spent.unwrap_or_default().as_secs_f64() * 1e6;
     #[expect(clippy::cast_precision_loss, reason = "counts of requests are small")]
     let requests = load.requests.max(1) as f64;
     Sample {
         load,
         cpu_us: cpu / requests,
-        peak: after.peak_rss,
+        peak,
     }
 }
 

@@ -39,6 +39,12 @@ pub(super) fn micros(us: f64) -> String {
     }
 }
 
+/// Bytes as mebibytes.
+#[expect(clippy::cast_precision_loss, reason = "memory of one process is small")]
+pub(super) fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
 /// The promises that a command checks.
 #[derive(Debug, Default)]
 pub(super) struct Verdicts {
@@ -52,6 +58,12 @@ impl Verdicts {
         self.failed |= !kept;
         let word = if kept { "PASS" } else { "FAIL" };
         self.lines.push(format!("{word}: {}", text.as_ref()));
+    }
+
+    /// Whether one is broken so far.
+    #[cfg(test)]
+    pub(super) fn failed(&self) -> bool {
+        self.failed
     }
 
     /// Prints them; a failure if one is broken.

@@ -71,7 +71,7 @@ impl Load {
     ) -> Request<Full<Bytes>> {
         let mut builder = Request::builder()
             .method(Method::POST)
-            .uri("/mcp")
+            .uri(self.path.as_str())
             .header(header::HOST, self.addr.to_string())
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/json, text/event-stream");

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
+use super::free_addr;
 use crate::bench::machine;
 
 /// nginx as a plain reverse proxy on core 0, one worker, upstream connections kept.
@@ -49,14 +50,6 @@ impl Nginx {
             _folder: folder,
         })
     }
-}
-
-/// A port that is free now; whoever uses it has to be quick.
-fn free_addr() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener
-        .local_addr()
-        .expect("a bound socket has an address")
 }
 
 async fn until_listening(addr: SocketAddr) {
