@@ -1,4 +1,4 @@
-//! A test is named after the promise that it proves, and `docs/testing.md` says what each number
+//! A test is named after the promise that it proves, and `docs/promises.md` says what each number
 //! promises. Here the two are held together: no promise without a test, no number without a row.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,7 +111,7 @@ fn proven() -> BTreeMap<Number, String> {
 
 #[test]
 fn every_number_that_is_promised_is_proven_and_the_other_way_round() {
-    let page = fs::read_to_string(root().join("docs/testing.md")).expect("the page is there");
+    let page = fs::read_to_string(root().join("docs/promises.md")).expect("the page is there");
     let (promised, proven) = (rows(&page), proven());
     let shown = |(kind, n): &Number| format!("{kind}{n}");
     let unproven: Vec<_> = promised
@@ -125,7 +125,7 @@ fn every_number_that_is_promised_is_proven_and_the_other_way_round() {
         .filter(|(number, _)| !promised.contains(number))
         .map(|(number, place)| format!("{}: {place}", shown(number)))
         .collect();
-    assert!(unsaid.is_empty(), "no row in docs/testing.md: {unsaid:#?}");
+    assert!(unsaid.is_empty(), "no row in docs/promises.md: {unsaid:#?}");
     // An empty page and a scanner that finds nothing would agree, too.
     assert!(promised.len() > 50, "{promised:?}");
 }
