@@ -169,7 +169,10 @@ impl Edge {
         if status != StatusCode::OK || kind(headers) != Kind::Events {
             return Err(failed(url, status, headers));
         }
-        Ok(Messages::open(reply, self.params.answer_limit).await?)
+        let mut messages = Messages::open(reply, self.params.answer_limit).await?;
+        // It names a session that is known, and holds on to all that was read with it.
+        messages.session = None;
+        Ok(messages)
     }
 
     /// Sends a request of any method.

@@ -111,7 +111,8 @@ async fn hear(
         let renewed = session.renewed();
         let mut headers = session.headers();
         headers.extend(last_id.take().map(|id| (LAST_EVENT_ID, id)));
-        let stream = in_time(edge, edge.get(session.url(), headers.clone())).await;
+        // In boxes, what is over soon: a client's session has one of these waiting for each backend.
+        let stream = Box::pin(in_time(edge, edge.get(session.url(), headers.clone()))).await;
         drop(opening.take());
         match stream {
             Ok(mut messages) => {
@@ -129,7 +130,7 @@ async fn hear(
             }
             Err(failed) if failed.status == Some(StatusCode::NOT_FOUND) && worked => {
                 worked = false;
-                if let Err(failed) = session.renew(edge, &headers).await {
+                if let Err(failed) = Box::pin(session.renew(edge, &headers)).await {
                     return failed.error;
                 }
                 continue;
@@ -160,7 +161,8 @@ pub(super) async fn in_time(
 
 async fn take_all(edge: &Arc<Edge>, messages: &mut Messages, session: &Session) {
     let quiet = edge.params.quiet_after;
-    while let Some(message) = silence::next(messages, quiet, || session.ping(edge)).await {
+    let alive = || Box::pin(session.ping(edge));
+    while let Some(message) = silence::next(messages, quiet, alive).await {
         session.mux.dispatch(message);
     }
 }

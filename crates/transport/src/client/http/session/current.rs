@@ -117,7 +117,7 @@ pub(super) async fn initialize(
         let answer = answer(&mut messages).await?;
         let (revision, info) = handshake::read_initialize(answer, TRANSPORT)?;
         let current = Current {
-            id: messages.session.take(),
+            id: messages.session.take().and_then(|id| own(&id)),
             dialect: Dialect::new(revision, edge.identity.clone()),
             opened: Instant::now(),
         };
@@ -128,6 +128,11 @@ pub(super) async fn initialize(
     let late = || CallError::new(Reason::Timeout, Sent::No).detail("at `initialize`");
     let opened = timeout(edge.params.handshake_timeout, opening).await;
     opened.unwrap_or_else(|_| Err(late().into()))
+}
+
+/// A copy of what came in a head: as it came, it holds on to all that was read with it.
+fn own(value: &HeaderValue) -> Option<HeaderValue> {
+    HeaderValue::from_bytes(value.as_bytes()).ok()
 }
 
 /// The answer among the messages of one request, without what else is there.
