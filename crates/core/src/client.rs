@@ -148,6 +148,6 @@ fn request(context: &RequestContext, method: Method, params: RawParams) -> McpRe
     McpRequest {
         method,
         params,
-        context: Box::new(context),
+        context: context.into(),
     }
 }

@@ -46,7 +46,7 @@ impl Router {
         let request = McpRequest {
             method: ItemKind::Tool.list_method(),
             params: RawParams::default(),
-            context: Box::new(context),
+            context: context.into(),
         };
         let started = Instant::now();
         let answer = async { service.oneshot(request).await?.outcome().await };

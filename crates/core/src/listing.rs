@@ -246,7 +246,7 @@ async fn fetch_page(
     let request = McpRequest {
         method: kind.list_method(),
         params,
-        context: Box::new(context),
+        context: context.into(),
     };
     let answer = async { service.clone().oneshot(request).await?.outcome().await };
     let outcome = tokio::select! {

@@ -1,5 +1,6 @@
 //! What is known about a request beside its method and parameters.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ pub struct Pin {
 }
 
 /// Everything needed to serve a request on any thread. Cloning shares the handles.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RequestContext {
     /// Who asks.
     pub principal: Principal,
@@ -83,4 +84,83 @@ pub struct RequestContext {
     /// The span that the call is in, while the call is traced: what is made for it hangs below.
     /// Otherwise what `_meta` says of the client's trace passes unchanged.
     pub trace: Option<TraceContext>,
+}
+
+impl RequestContext {
+    /// What is known of a request of this client without a look at it: nothing else, and the
+    /// default deadline.
+    pub fn new(client: Arc<ClientProfile>) -> Self {
+        Self {
+            principal: Principal::default(),
+            client,
+            deadline: Deadline::default(),
+            session: None,
+            wants_progress: false,
+            log_level: None,
+            pin: None,
+            repeat: Repeat::default(),
+            attempt: None,
+            param_headers: ParamHeaders::default(),
+            mirror: None,
+            trail: Trail::default(),
+            trace: None,
+        }
+    }
+}
+
+impl Default for RequestContext {
+    /// A request of nobody in particular.
+    fn default() -> Self {
+        Self::new(Arc::default())
+    }
+}
+
+/// The context of a request, shared by the clones of the request: a call is copied on its way for
+/// a later attempt or round that hardly ever comes, and a copy must cost next to nothing.
+///
+/// It is read and written like the [`RequestContext`] in it. Whoever writes while there are clones
+/// gets a copy of its own first, and the clones keep what they have.
+#[derive(Clone, Debug, Default)]
+pub struct SharedContext(Arc<RequestContext>);
+
+impl SharedContext {
+    /// The context itself; copied if there are clones.
+    pub fn into_inner(self) -> RequestContext {
+        Arc::unwrap_or_clone(self.0)
+    }
+}
+
+impl From<RequestContext> for SharedContext {
+    fn from(context: RequestContext) -> Self {
+        Self(Arc::new(context))
+    }
+}
+
+impl Deref for SharedContext {
+    type Target = RequestContext;
+
+    fn deref(&self) -> &RequestContext {
+        &self.0
+    }
+}
+
+impl DerefMut for SharedContext {
+    fn deref_mut(&mut self) -> &mut RequestContext {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clone_keeps_what_it_has_and_is_no_copy_before_somebody_writes() {
+        let mut one = SharedContext::default();
+        let two = one.clone();
+        assert!(Arc::ptr_eq(&one.0, &two.0));
+        one.wants_progress = true;
+        assert!(!two.wants_progress && one.wants_progress);
+        assert!(two.into_inner().pin.is_none() && one.into_inner().wants_progress);
+    }
 }

@@ -97,7 +97,12 @@ impl Deadline {
 
     /// The moment as it stands now.
     pub fn instant(&self) -> Instant {
-        self.clock().instant(Instant::now())
+        self.instant_at(Instant::now())
+    }
+
+    /// The moment as it stands at `now`, for who has asked the clock just before.
+    pub fn instant_at(&self, now: Instant) -> Instant {
+        self.clock().instant(now)
     }
 
     /// Moves the deadline to `from_now` from now, if that is later and within the cap.

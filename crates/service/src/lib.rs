@@ -44,7 +44,7 @@ mod session;
 mod trail;
 
 pub use answer::{Class, Classify, HoldGuard, Serving};
-pub use context::{ClientProfile, Pin, Principal, RequestContext};
+pub use context::{ClientProfile, Pin, Principal, RequestContext, SharedContext};
 pub use deadline::{Deadline, HARD_CAP, Pause};
 pub use error::{CallError, Reason, Sent};
 pub use event::{BackendEvent, BackendInfo, EventStream, Scope};
@@ -74,9 +74,9 @@ pub struct McpRequest {
     pub method: Method,
     /// With what: the sender's own bytes.
     pub params: RawParams,
-    /// By whom, until when, in which session. Boxed, because a request is moved at every layer of
-    /// its way.
-    pub context: Box<RequestContext>,
+    /// By whom, until when, in which session. Behind a pointer, because a request is moved at every
+    /// layer of its way.
+    pub context: SharedContext,
 }
 
 impl McpRequest {
@@ -85,7 +85,7 @@ impl McpRequest {
         Self {
             method,
             params,
-            context: Box::default(),
+            context: SharedContext::default(),
         }
     }
 }

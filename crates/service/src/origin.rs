@@ -11,7 +11,7 @@ use mcp_router_protocol::{
 };
 use serde::Serialize;
 
-use crate::{McpRequest, Pin, RequestContext};
+use crate::{McpRequest, Pin, RequestContext, SharedContext};
 
 /// Where a backend's request came from. Edges fill it in where any replica can bring the answer:
 /// not for child processes.
@@ -107,7 +107,7 @@ impl Origin {
         McpRequest {
             method: Method::Answer,
             params: RawParams::of(&params),
-            context: Box::new(RequestContext {
+            context: SharedContext::from(RequestContext {
                 pin: Some(self.pin),
                 ..context
             }),

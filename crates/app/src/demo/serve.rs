@@ -75,7 +75,7 @@ fn to_call(request: McpRequest) -> Call {
     let arguments = request.params.arguments();
     Call {
         arguments: arguments.unwrap_or_else(|| RawJson::from_static("{}")),
-        context: *request.context,
+        context: request.context.into_inner(),
     }
 }
 

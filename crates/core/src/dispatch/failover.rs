@@ -11,8 +11,8 @@ use std::sync::Arc;
 use mcp_router_protocol::RawParams;
 use mcp_router_routing::{Course, Fitness, Turn};
 use mcp_router_service::{
-    CallError, Event, Mark, McpRequest, McpResponse, Outcome, Reason, RepeatAfter, ResponseStream,
-    Sent,
+    CallError, Event, Mark, McpRequest, McpResponse, Outcome, Reason, Repeat, RepeatAfter,
+    ResponseStream, Sent, SharedContext,
 };
 use tower::ServiceExt;
 
@@ -96,10 +96,7 @@ pub(super) async fn send<'a>(
         if let Some(own) = params(choice, &attempt.params) {
             attempt.params = own;
         }
-        attempt.context.repeat.after = choice.repeat;
-        attempt.context.repeat.here &= turn.here;
-        attempt.context.mirror = choice.mirror.clone();
-        attempt.context.attempt = choice.attempt.or(attempt.context.attempt);
+        order(&mut attempt.context, choice, turn);
         let deadline = turn.more.then(|| attempt.context.deadline.clone());
         let mark = || Some(choice.counters(candidates.counted?));
         let error = match send_marked(&choice.cell, attempt, mark).await {
@@ -117,6 +114,22 @@ pub(super) async fn send<'a>(
         }
     }
     Err(failed.unwrap_or_else(|| CallError::new(Reason::NoBackend, Sent::No)))
+}
+
+/// Tells the layers and the edge of a candidate what its call must obey. Writing copies the
+/// context, and most tools want nothing beside what holds for every call: then nothing is written.
+fn order(context: &mut SharedContext, choice: &Choice, turn: Turn) {
+    let repeat = Repeat {
+        after: choice.repeat,
+        here: context.repeat.here && turn.here,
+    };
+    let attempt = choice.attempt.or(context.attempt);
+    let mirrored = context.mirror.is_some() || choice.mirror.is_some();
+    if mirrored || (context.repeat, context.attempt) != (repeat, attempt) {
+        let context = &mut **context;
+        (context.repeat, context.attempt) = (repeat, attempt);
+        context.mirror = choice.mirror.clone();
+    }
 }
 
 /// Of two failures of a call the one to tell: a refusal by an open circuit or a full queue hides

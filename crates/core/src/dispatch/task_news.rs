@@ -291,7 +291,7 @@ async fn state(
 ) -> Result<RawParams, CallError> {
     let params = RawParams::of(&serde_json::json!({ TASK_ID: own }));
     let mut request = McpRequest::new(Method::from("tasks/get"), params);
-    request.context = Box::new(context);
+    request.context = context.into();
     request.context.repeat.after = RepeatAfter::Failed;
     let wrong = |text: &'static str| {
         let error = CallError::new(Reason::ProtocolError, Sent::Unknown);

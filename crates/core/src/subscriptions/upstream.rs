@@ -7,7 +7,7 @@ use futures::stream::{self, StreamExt};
 use mcp_router_protocol::{ErrorObject, Method, RawParams};
 use mcp_router_service::{
     CallError, Deadline, Event, McpRequest, McpResponse, McpService, Outcome, Reason,
-    RequestContext, ResponseStream, Sent,
+    RequestContext, ResponseStream, Sent, SharedContext,
 };
 use tokio::time::timeout;
 use tower::ServiceExt;
@@ -37,7 +37,7 @@ pub(crate) async fn open(
     context: RequestContext,
 ) -> Result<Answered, CallError> {
     let request = McpRequest {
-        context: Box::new(RequestContext {
+        context: SharedContext::from(RequestContext {
             deadline: Deadline::with_cap(FOR_EVER, FOR_EVER),
             ..context
         }),

@@ -9,7 +9,7 @@ use futures::stream::{self, StreamExt};
 use mcp_router_protocol::{ErrorObject, ItemKind, Method, RawJson, RawParams, code};
 use mcp_router_service::{
     BackendEvent, BackendInfo, CallError, Event, McpRequest, McpResponse, Outcome, Reason,
-    RequestContext, ResponseStream, Scope, Sent, Session, SessionId,
+    RequestContext, ResponseStream, Scope, Sent, Session, SessionId, SharedContext,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -295,7 +295,7 @@ impl Client {
 
     fn request(session: &Session, method: Method, params: Value) -> McpRequest {
         McpRequest {
-            context: Box::new(RequestContext {
+            context: SharedContext::from(RequestContext {
                 session: Some(session.clone()),
                 ..RequestContext::default()
             }),

@@ -332,7 +332,7 @@ pub(crate) async fn notify(router: McpService, request: McpRequest) {
 pub(crate) fn legacy_request(peer: &Arc<Peer>, method: Method, params: RawParams) -> McpRequest {
     let wants_progress = progress_token(&params).is_some();
     McpRequest {
-        context: Box::new(peer.context(wants_progress)),
+        context: peer.context(wants_progress).into(),
         method,
         params,
     }

@@ -86,7 +86,7 @@ pub(crate) async fn welcome(
     let request = McpRequest {
         method: Method::Discover,
         params: RawParams::default(),
-        context: Box::new(context),
+        context: context.into(),
     };
     let outcome = match router.oneshot(request).await {
         Ok(McpResponse::Ready(outcome)) => outcome,

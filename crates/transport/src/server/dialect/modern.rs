@@ -11,7 +11,9 @@ use mcp_router_protocol::params::meta;
 use mcp_router_protocol::{
     ErrorObject, LogLevel, Method, RawJson, RawParams, RequestId, Revision, code, header, json,
 };
-use mcp_router_service::{ClientProfile, McpRequest, Outcome, Principal, RequestContext};
+use mcp_router_service::{
+    ClientProfile, McpRequest, Outcome, Principal, RequestContext, SharedContext,
+};
 
 use super::{Signature, Wire, no_method, progress_token};
 
@@ -67,12 +69,11 @@ pub(crate) fn accept(
     Ok(McpRequest {
         method,
         params,
-        context: Box::new(RequestContext {
+        context: SharedContext::from(RequestContext {
             principal,
-            client: Arc::new(client),
             wants_progress,
             log_level,
-            ..RequestContext::default()
+            ..RequestContext::new(Arc::new(client))
         }),
     })
 }

@@ -221,7 +221,7 @@ pub(crate) fn internal(method: Method, context: RequestContext) -> McpRequest {
     McpRequest {
         method,
         params: RawParams::default(),
-        context: Box::new(context),
+        context: context.into(),
     }
 }
 
@@ -245,7 +245,7 @@ async fn listen(router: McpService, context: RequestContext) -> ResponseStream {
     let request = McpRequest {
         method: Method::Listen,
         params: RawParams::parse(Some(filter)).unwrap_or_default(),
-        context: Box::new(context),
+        context: context.into(),
     };
     match router.oneshot(request).await {
         Ok(McpResponse::Stream(stream)) => stream,
