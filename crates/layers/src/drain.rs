@@ -18,6 +18,8 @@ use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 use tower::{Layer, Service};
 
+use crate::woken::Registered;
+
 /// Ends calls on demand. Clones are the same one; keep one for [`cut`](Self::cut).
 #[derive(Clone, Debug, Default)]
 pub struct DrainLayer {
@@ -47,6 +49,7 @@ pin_project! {
 struct DrainStream {
     inner: Option<ResponseStream>,
     waiting: Pin<Box<Waiting>>,
+    cut: Arc<Cut>,
 }
 
 pin_project! {
@@ -54,6 +57,8 @@ pin_project! {
     struct Waiting {
         #[pin]
         notified: OwnedNotified,
+        // Whom it wakes.
+        registered: Registered,
         // It had been cut before.
         late: bool,
     }
@@ -118,6 +123,7 @@ impl Cut {
         let notified = shard.clone().notified_owned();
         Waiting {
             notified,
+            registered: Registered::default(),
             late: self.done.load(Ordering::SeqCst),
         }
     }
@@ -126,10 +132,14 @@ impl Cut {
 // === impl Waiting ===
 
 impl Waiting {
-    fn poll_cut(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_cut(self: Pin<&mut Self>, cut: &Cut, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         if *this.late {
             return Poll::Ready(());
+        }
+        // Said before anybody is woken.
+        if this.registered.is(cx) && !cut.done.load(Ordering::SeqCst) {
+            return Poll::Pending;
         }
         this.notified.poll(cx)
     }
@@ -179,13 +189,18 @@ where
                 McpResponse::Stream(stream) => {
                     let inner = Some(stream);
                     let waiting = Box::pin(this.cut.wait());
-                    let stream = DrainStream { inner, waiting };
+                    let cut = this.cut.clone();
+                    let stream = DrainStream {
+                        inner,
+                        waiting,
+                        cut,
+                    };
                     Ok(McpResponse::Stream(ResponseStream::new(stream)))
                 }
                 ready @ McpResponse::Ready(_) => Ok(ready),
             });
         }
-        ready!(this.waiting.poll_cut(cx));
+        ready!(this.waiting.poll_cut(this.cut, cx));
         this.inner.set(None);
         Poll::Ready(Err(CallError::new(Reason::Draining, Sent::Unknown)))
     }
@@ -207,7 +222,7 @@ impl Stream for DrainStream {
             Poll::Pending | Poll::Ready(Some(Ok(Event::Notification { .. })))
         );
         // A backend that never stops telling how far it is must stop here, too.
-        if busy && this.waiting.as_mut().poll_cut(cx).is_ready() {
+        if busy && this.waiting.as_mut().poll_cut(&this.cut, cx).is_ready() {
             this.inner = None;
             let error = CallError::new(Reason::Draining, Sent::Unknown);
             return Poll::Ready(Some(Err(error)));

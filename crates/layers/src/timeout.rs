@@ -28,6 +28,8 @@ mod asked;
 
 use asked::Asked;
 
+use crate::woken::Registered;
+
 /// Longest wait for the client in the middle of a call. A client has five minutes; whoever asks it
 /// gives up then, in good order, and this is for those that do not.
 pub const CLIENT_WAIT: Duration = Duration::from_secs(305);
@@ -60,6 +62,8 @@ pin_project! {
 #[derive(Debug)]
 struct Timer {
     sleep: Pin<Box<Sleep>>,
+    /// Whom the sleep wakes.
+    registered: Registered,
     deadline: Deadline,
     attempt: Duration,
     /// When the attempt itself is over.
@@ -216,9 +220,10 @@ impl Timer {
     /// Starts the attempt; and whether there is time for one.
     fn start(attempt: Duration, deadline: Deadline) -> (Self, bool) {
         let now = Instant::now();
-        let (until, deadline_at) = (now + attempt, deadline.instant());
+        let (until, deadline_at) = (now + attempt, deadline.instant_at(now));
         let timer = Self {
             sleep: Box::pin(sleep_until(until.min(deadline_at))),
+            registered: Registered::default(),
             deadline,
             attempt,
             until,
@@ -232,8 +237,7 @@ impl Timer {
     fn grant(&mut self, time: Duration) {
         self.granted = time;
         self.until = Instant::now() + time;
-        let end = self.end();
-        self.sleep.as_mut().reset(end);
+        self.reset();
     }
 
     fn end(&self) -> Instant {
@@ -285,14 +289,22 @@ impl Timer {
     /// Waits for the end. The deadline may have moved since the timer was set; it only ever moves
     /// away, so looking again when the timer fires is enough.
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<CallError> {
+        if self.registered.is(cx) && !self.sleep.is_elapsed() {
+            return Poll::Pending;
+        }
         loop {
             std::task::ready!(self.sleep.as_mut().poll(cx));
             if let Some(error) = self.over() {
                 return Poll::Ready(error);
             }
-            let end = self.end();
-            self.sleep.as_mut().reset(end);
+            self.reset();
         }
+    }
+
+    fn reset(&mut self) {
+        let end = self.end();
+        self.sleep.as_mut().reset(end);
+        self.registered.forget();
     }
 }
 

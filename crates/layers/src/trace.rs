@@ -129,8 +129,9 @@ where
         let tracer = self.tracer.as_ref().filter(|_| is_call);
         let traced = tracer.and_then(|tracer| spans::call(tracer, &request));
         let line = (sinks.is_some() || traced.is_some() || enabled(is_call)).then(|| {
-            request.context.trail = Trail::recording();
-            request.context.trace = traced.as_deref().map(spans::context);
+            let context = &mut *request.context;
+            context.trail = Trail::recording();
+            context.trace = traced.as_deref().map(spans::context);
             Line::start(&request, sinks, traced)
         });
         let span = match &line {

@@ -8,9 +8,7 @@ use mcp_router_observe::traces::Span;
 use mcp_router_observe::{CallEnd, CallSink, Ending, call, field, printable};
 use mcp_router_protocol::result::is_tool_error;
 use mcp_router_protocol::{Method, RawJson};
-use mcp_router_service::{
-    CallError, ClientProfile, McpRequest, Notes, Outcome, Sent, Trail, Visit,
-};
+use mcp_router_service::{CallError, McpRequest, Notes, Outcome, Sent, SharedContext, Visit};
 use tokio::time::Instant;
 
 use crate::spans;
@@ -32,8 +30,8 @@ pub(super) struct Line {
     method: Method,
     /// The name as the client wrote it; mostly the [`Trail`] knows a better one in the end.
     asked: Option<RawJson>,
-    client: Arc<ClientProfile>,
-    trail: Trail,
+    /// Tells the client, and where the call has been.
+    context: SharedContext,
     start: Instant,
     sinks: Sinks,
     /// Where the call is recorded.
@@ -56,8 +54,7 @@ impl Line {
         Self {
             method: request.method.clone(),
             asked: request.params.raw_name(),
-            client: request.context.client.clone(),
-            trail: request.context.trail.clone(),
+            context: request.context.clone(),
             start: Instant::now(),
             sinks,
             traced,
@@ -75,7 +72,7 @@ impl Line {
     }
 
     pub(super) fn client(&self) -> Option<String> {
-        self.client.name().map(safe)
+        self.context.client.name().map(safe)
     }
 
     /// Tells how it ended.
@@ -116,7 +113,8 @@ impl Line {
     fn tell(&mut self, end: &End<'_>) {
         self.told = true;
         let traced = self.traced.take();
-        self.trail.read(|notes| self.tell_of(end, notes, traced));
+        let trail = &self.context.trail;
+        trail.read(|notes| self.tell_of(end, notes, traced));
     }
 
     fn tell_of(&self, end: &End<'_>, notes: &Notes, mut traced: Option<Box<Span>>) {
@@ -178,19 +176,20 @@ fn write(end: &CallEnd<'_>, trace_id: Option<String>, is_call: bool) {
             let moved_from = (!earlier.is_empty()).then(|| earlier.join(","));
             let error = end.error.map(tracing::field::display);
             tracing::$log!(
+                // As text, which needs no formatting.
+                message = "call",
                 { field::CLIENT } = end.client,
                 { field::METHOD } = end.method,
                 { field::TOOL } = end.tool,
                 { field::BACKEND } = end.backend,
                 { field::OUTCOME } = end.outcome.as_str(),
-                { field::LATENCY_MS } = end.duration.as_micros() as f64 / 1000.0,
+                { field::LATENCY_MS } = end.duration.as_micros() as u64 as f64 / 1000.0,
                 { field::ATTEMPTS } = end.attempts,
                 moved_from,
                 code = end.code,
                 sent = end.sent,
                 { field::TRACE_ID } = trace_id,
                 error,
-                "call"
             );
         }};
     }
