@@ -387,62 +387,74 @@ impl Envelope {
 
 /// The slices of a request, to be written one after the other: nothing of the payload is copied.
 pub fn request_parts(id: &RequestId, method: &Method, params: &RawParams) -> Vec<Bytes> {
-    let mut head = Vec::with_capacity(64);
-    head.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
-    head.extend_from_slice(id.json());
-    head.extend_from_slice(b",");
-    with_method(head, method, params)
+    with_method(
+        &[br#"{"jsonrpc":"2.0","id":"#, id.json(), b","],
+        method,
+        params,
+    )
 }
 
 /// The slices of a notification.
 pub fn notification_parts(method: &Method, params: &RawParams) -> Vec<Bytes> {
-    with_method(b"{\"jsonrpc\":\"2.0\",".to_vec(), method, params)
+    with_method(&[br#"{"jsonrpc":"2.0","#, b"", b""], method, params)
 }
 
-fn with_method(mut head: Vec<u8>, method: &Method, params: &RawParams) -> Vec<Bytes> {
-    head.extend_from_slice(b"\"method\":");
-    match method {
-        Method::Other(text) => head.extend_from_slice(RawJson::of(&**text).bytes()),
-        known => {
-            head.push(b'"');
-            head.extend_from_slice(known.as_str().as_bytes());
-            head.push(b'"');
+fn with_method(head: &[&[u8]; 3], method: &Method, params: &RawParams) -> Vec<Bytes> {
+    let escaped;
+    let method = match method {
+        Method::Other(text) => {
+            escaped = RawJson::of(&**text);
+            let inner = escaped.as_str().strip_prefix('"');
+            inner.and_then(|t| t.strip_suffix('"')).unwrap_or_default()
         }
-    }
-    let Some(params) = params.json() else {
-        head.push(b'}');
-        return vec![head.into()];
+        known => known.as_str(),
     };
-    head.extend_from_slice(b",\"params\":");
-    vec![
-        head.into(),
-        params.bytes().clone(),
-        Bytes::from_static(b"}"),
-    ]
+    let [head, id, comma] = *head;
+    let end: &[u8] = match params.json() {
+        None => br#""}"#,
+        Some(_) => br#"","params":"#,
+    };
+    // In one go, so that it is exactly as long as it needs to be.
+    let head = [head, id, comma, br#""method":""#, method.as_bytes(), end].concat();
+    match params.json() {
+        None => vec![head.into()],
+        Some(params) => vec![head.into(), params.bytes().clone(), CLOSE],
+    }
 }
+
+const CLOSE: Bytes = Bytes::from_static(b"}");
 
 /// The slices of an answer.
 pub fn response_parts(
     id: Option<&RequestId>,
     answer: Result<&RawJson, &ErrorObject>,
 ) -> Vec<Bytes> {
-    let mut head = Vec::with_capacity(64);
-    head.extend_from_slice(b"{\"jsonrpc\":\"2.0\"");
-    if let Some(id) = id {
-        head.extend_from_slice(b",\"id\":");
-        head.extend_from_slice(id.json());
-    }
-    let payload = match answer {
-        Ok(result) => {
-            head.extend_from_slice(b",\"result\":");
-            result.bytes().clone()
-        }
-        Err(error) => {
-            head.extend_from_slice(b",\"error\":");
-            error.raw().bytes().clone()
-        }
+    let (member, payload) = match answer {
+        Ok(result) => (&br#","result":"#[..], result.bytes()),
+        Err(error) => (&br#","error":"#[..], error.raw().bytes()),
     };
-    vec![head.into(), payload, Bytes::from_static(b"}")]
+    let (key, id): (&[u8], &[u8]) = match id {
+        Some(id) => (br#","id":"#, id.json()),
+        None => (b"", b""),
+    };
+    let head = [br#"{"jsonrpc":"2.0""#, key, id, member].concat();
+    vec![head.into(), payload.clone(), CLOSE]
+}
+
+/// The slices of an answer whose result is written as `front` and what follows in `rest`.
+pub fn result_parts<const N: usize>(id: &RequestId, front: &[u8], rest: [Bytes; N]) -> Vec<Bytes> {
+    let head = [
+        br#"{"jsonrpc":"2.0","id":"#,
+        &id.json()[..],
+        br#","result":"#,
+        front,
+    ]
+    .concat();
+    let mut parts = Vec::with_capacity(N + 2);
+    parts.push(head.into());
+    parts.extend(rest);
+    parts.push(CLOSE);
+    parts
 }
 
 /// The slices as one buffer, for transports that frame whole messages.

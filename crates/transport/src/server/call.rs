@@ -14,7 +14,7 @@ use mcp_router_service::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tower::ServiceExt;
+use tower::Service;
 
 use super::dialect::{Exchange, Said, Wire};
 use super::peer::Ticket;
@@ -24,8 +24,8 @@ use super::peer::Ticket;
 pub(crate) struct Hold {
     /// Its place in the table of requests that can be cancelled.
     pub(crate) ticket: Option<Ticket>,
-    /// Its share of the router's limits.
-    pub(crate) permits: Vec<OwnedSemaphorePermit>,
+    /// Its share of the router's limits: its place, and that of its body.
+    pub(crate) permits: [Option<OwnedSemaphorePermit>; 2],
 }
 
 impl Hold {
@@ -63,7 +63,8 @@ pub(crate) async fn start(
 }
 
 async fn first(router: McpService, request: McpRequest, exchange: Exchange, hold: Hold) -> Head {
-    let answer = AssertUnwindSafe(router.oneshot(request)).catch_unwind();
+    let mut router = router;
+    let answer = AssertUnwindSafe(async move { router.call(request).await }).catch_unwind();
     let stream = match answer.await {
         Ok(Ok(McpResponse::Ready(outcome))) => return Head::Answer(exchange.outcome(outcome)),
         Ok(Ok(McpResponse::Stream(stream))) => stream,

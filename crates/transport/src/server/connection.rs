@@ -223,7 +223,7 @@ impl Connection {
         };
         let hold = Hold {
             ticket: Some(ticket),
-            permits: vec![permit],
+            permits: [Some(permit), None],
         };
         let this = self.clone();
         let kill = self.0.kill.clone();

@@ -7,9 +7,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use mcp_router_protocol::header::{self, InvalidSentinel};
 use mcp_router_protocol::params::meta;
 use mcp_router_protocol::{
-    ErrorObject, LogLevel, Method, RawJson, RawParams, RequestId, Revision, code, header, json,
+    ErrorObject, LogLevel, Method, RawJson, RawParams, RequestId, Revision, code,
 };
 use mcp_router_service::{
     ClientProfile, McpRequest, Outcome, Principal, RequestContext, SharedContext,
@@ -50,8 +51,8 @@ pub(crate) fn accept(
     mirror: Option<Mirror<'_>>,
     principal: Principal,
 ) -> Result<McpRequest, ErrorObject> {
-    let own = Own::read(&params);
-    let (version, capabilities) = own.required()?;
+    let (version, capabilities) = required(&params)?;
+    let version = version.text().unwrap_or_default();
     if let Some(mirror) = mirror {
         agree(&mirror, &version, &method, &params)?;
     }
@@ -59,10 +60,10 @@ pub(crate) fn accept(
     if method.is_legacy_only() || method.is_notification() {
         return Err(no_method(&method));
     }
-    let log_level = own.log_level()?;
+    let log_level = log_level(&params)?;
     let wants_progress = progress_token(&params).is_some();
     let client = ClientProfile {
-        info: own.info,
+        info: params.meta_value(meta::CLIENT_INFO),
         capabilities: Some(capabilities),
         takes_input_required: true,
     };
@@ -78,60 +79,31 @@ pub(crate) fn accept(
     })
 }
 
-/// The hop's own members of `_meta`, found in one pass.
-#[derive(Default)]
-struct Own {
-    version: Option<RawJson>,
-    capabilities: Option<RawJson>,
-    info: Option<RawJson>,
-    log_level: Option<RawJson>,
+/// The members of `_meta` that must be there: version, a string, and capabilities, an object.
+fn required(params: &RawParams) -> Result<(RawJson, RawJson), ErrorObject> {
+    let missing = |key: &str, what: &str| {
+        let text = format!("_meta[\"{key}\"] is required and must be {what}");
+        ErrorObject::new(code::INVALID_PARAMS, text)
+    };
+    let version = params.meta_value(meta::PROTOCOL_VERSION);
+    let version = version.filter(|v| v.text().is_some());
+    let version = version.ok_or_else(|| missing(meta::PROTOCOL_VERSION, "a string"))?;
+    let capabilities = params.meta_value(meta::CLIENT_CAPABILITIES);
+    let capabilities = capabilities
+        .filter(RawJson::is_object)
+        .ok_or_else(|| missing(meta::CLIENT_CAPABILITIES, "an object"))?;
+    Ok((version, capabilities))
 }
 
-impl Own {
-    fn read(params: &RawParams) -> Self {
-        let mut own = Self::default();
-        let Some(text) = params.meta() else {
-            return own;
-        };
-        // The envelope's parser has seen that this is an object.
-        let members = json::members(text.bytes(), |k| k.starts_with("io.modelcontextprotocol/"));
-        for member in members.unwrap_or_default() {
-            let value = Some(RawJson::from_checked(text.bytes().slice(member.value)));
-            match &*member.key {
-                meta::PROTOCOL_VERSION => own.version = value,
-                meta::CLIENT_CAPABILITIES => own.capabilities = value,
-                meta::CLIENT_INFO => own.info = value,
-                meta::LOG_LEVEL => own.log_level = value,
-                _ => {}
-            }
-        }
-        own
-    }
-
-    fn required(&self) -> Result<(String, RawJson), ErrorObject> {
-        let missing = |key: &str, what: &str| {
-            let text = format!("_meta[\"{key}\"] is required and must be {what}");
-            ErrorObject::new(code::INVALID_PARAMS, text)
-        };
-        let version = self.version.as_ref().and_then(|v| v.read_owned().ok());
-        let version = version.ok_or_else(|| missing(meta::PROTOCOL_VERSION, "a string"))?;
-        let capabilities = self.capabilities.clone().filter(RawJson::is_object);
-        let capabilities =
-            capabilities.ok_or_else(|| missing(meta::CLIENT_CAPABILITIES, "an object"))?;
-        Ok((version, capabilities))
-    }
-
-    fn log_level(&self) -> Result<Option<LogLevel>, ErrorObject> {
-        let Some(level) = &self.log_level else {
-            return Ok(None);
-        };
-        let level = level.read_owned::<String>().ok();
-        let level = level.and_then(|level| level.parse().ok());
-        level.map(Some).ok_or_else(|| {
-            let text = format!("_meta[\"{}\"] is no log level", meta::LOG_LEVEL);
-            ErrorObject::new(code::INVALID_PARAMS, text)
-        })
-    }
+fn log_level(params: &RawParams) -> Result<Option<LogLevel>, ErrorObject> {
+    let Some(level) = params.meta_value(meta::LOG_LEVEL) else {
+        return Ok(None);
+    };
+    let level = level.text().and_then(|level| level.parse().ok());
+    level.map(Some).ok_or_else(|| {
+        let text = format!("_meta[\"{}\"] is no log level", meta::LOG_LEVEL);
+        ErrorObject::new(code::INVALID_PARAMS, text)
+    })
 }
 
 /// R6, R8, R9: what a header says and what the body says are the same.
@@ -141,27 +113,33 @@ fn agree(
     method: &Method,
     params: &RawParams,
 ) -> Result<(), ErrorObject> {
-    let plain = |v: &str| Ok(v.trim_matches([' ', '\t']).to_owned());
+    fn plain(header: &str) -> Result<Cow<'_, str>, InvalidSentinel> {
+        Ok(Cow::Borrowed(header.trim_matches([' ', '\t'])))
+    }
     compare("MCP-Protocol-Version", mirror.version, Some(version), plain)?;
     compare("Mcp-Method", mirror.method, Some(method.as_str()), plain)?;
-    let source = match method.as_str() {
-        "tools/call" | "prompts/get" => params.name(),
-        "resources/read" => params.uri(),
-        "tasks/get" | "tasks/update" | "tasks/cancel" => {
-            params.get("taskId").and_then(|v| v.read_owned().ok())
+    let task;
+    let source = match method {
+        Method::ToolsCall | Method::PromptsGet => params.name_text(),
+        Method::ResourcesRead => params.uri_text(),
+        Method::Other(name) if is_about_a_task(name) => {
+            task = params.get("taskId");
+            task.as_ref().and_then(RawJson::text)
         }
         _ => return Ok(()),
     };
-    compare("Mcp-Name", mirror.name, source.as_deref(), |v| {
-        header::decode(v).map(Cow::into_owned).map_err(drop)
-    })
+    compare("Mcp-Name", mirror.name, source.as_deref(), header::decode)
+}
+
+fn is_about_a_task(method: &str) -> bool {
+    matches!(method, "tasks/get" | "tasks/update" | "tasks/cancel")
 }
 
 fn compare(
     name: &str,
     header: Mirrored<'_>,
     body: Option<&str>,
-    read: impl FnOnce(&str) -> Result<String, ()>,
+    read: impl FnOnce(&str) -> Result<Cow<'_, str>, InvalidSentinel>,
 ) -> Result<(), ErrorObject> {
     let why = match (header, body) {
         // The body lacks it too: a wrong parameter, not a wrong header.
@@ -169,7 +147,7 @@ fn compare(
         (Mirrored::Absent, Some(_)) => "is missing",
         (Mirrored::Unreadable, _) => "is not readable, or there twice",
         (Mirrored::Text(text), body) => match read(text) {
-            Err(()) => "cannot be decoded",
+            Err(InvalidSentinel) => "cannot be decoded",
             Ok(text) if Some(&*text) == body => return Ok(()),
             Ok(_) => "differs from the body",
         },
@@ -181,10 +159,10 @@ fn compare(
 /// R7. Who speaks the modern envelope with a legacy version is told of modern versions only: the
 /// legacy ones need the other envelope.
 fn supported(version: &str) -> Result<(), ErrorObject> {
-    let known: Option<Revision> = version.parse().ok();
-    if known == Some(Revision::NEWEST_MODERN) {
+    if version == Revision::NEWEST_MODERN.as_str() {
         return Ok(());
     }
+    let known: Option<Revision> = version.parse().ok();
     let all = Revision::ALL.iter().map(|r| r.as_str());
     let supported: Vec<_> = match known {
         Some(_) => vec![Revision::NEWEST_MODERN.as_str()],

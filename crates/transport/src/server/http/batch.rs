@@ -30,7 +30,7 @@ pub(super) async fn post(
 ) -> Result<Response<Body>, Box<Response<Body>>> {
     // What is no JSON is told so, whoever sends it.
     let texts = Message::split_batch(text, shared.params.limits.batch);
-    let outsider = names_modern(head) || !head.headers.contains_key(SESSION);
+    let outsider = names_modern(head) || !head.headers.contains_key(&SESSION);
     let peer = if outsider {
         None
     } else {

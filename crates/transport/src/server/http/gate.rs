@@ -4,6 +4,7 @@
 //! says which site it is (`Origin`), and which name it resolved (`Host`): a site that lets its own
 //! name point to 127.0.0.1 still cannot make that name one of ours.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::header::{self, HeaderValue};
@@ -57,6 +58,7 @@ impl Gate {
         &self,
         head: &Parts,
         check_host: bool,
+        local: Option<LocalAddr>,
     ) -> Result<Option<HeaderValue>, Refusal> {
         self.small(head)?;
         framed(head)?;
@@ -65,7 +67,7 @@ impl Gate {
         }
         let origin = self.origin(head)?;
         if check_host {
-            self.host(head)?;
+            self.host(head, local)?;
         }
         Ok(origin)
     }
@@ -105,43 +107,74 @@ impl Gate {
     }
 
     /// B16, B38.
-    fn host(&self, head: &Parts) -> Result<(), Refusal> {
+    fn host(&self, head: &Parts, local: Option<LocalAddr>) -> Result<(), Refusal> {
         let bad = |text| refuse(StatusCode::BAD_REQUEST, text);
         let mut all = head.headers.get_all(header::HOST).iter();
+        let target = head.uri.authority().map(Authority::as_str);
         let named = match (all.next(), all.next()) {
-            (Some(host), None) => host.to_str().ok().and_then(|h| h.parse::<Authority>().ok()),
-            (None, _) if head.version >= Version::HTTP_2 => head.uri.authority().cloned(),
+            (Some(host), None) => host.to_str().ok(),
+            (None, _) if head.version >= Version::HTTP_2 => target,
             (None, _) => return bad("Host is missing"),
             (Some(_), Some(_)) => return bad("Host is there twice"),
         };
-        let Some(host) = named.filter(|h| !h.as_str().contains('@')) else {
+        let Some((text, host)) = named.and_then(|text| Some((text, Host::read(text)?))) else {
             return bad("Host is not readable");
         };
-        let other = head.uri.authority();
-        if other.is_some_and(|a| !a.as_str().eq_ignore_ascii_case(host.as_str())) {
+        if target.is_some_and(|target| !target.eq_ignore_ascii_case(text)) {
             return bad("Host and request target differ");
         }
-        if self.knows(&host, head.extensions.get::<LocalAddr>()) {
+        if self.knows(&host, local) {
             return Ok(());
         }
         dropped::count(Reason::HostRefused);
         refuse(StatusCode::FORBIDDEN, "this Host is not allowed")
     }
 
-    fn knows(&self, host: &Authority, own: Option<&LocalAddr>) -> bool {
-        let name = host.host().trim_end_matches('.').to_ascii_lowercase();
-        if is_loopback(&name) {
+    fn knows(&self, host: &Host<'_>, own: Option<LocalAddr>) -> bool {
+        let name = host.name.trim_end_matches('.');
+        let address = address(name);
+        if is_loopback(name, address) {
             return true;
         }
         let own = own.map(|own| own.0.ip().to_canonical());
-        if own.is_some() && own == address(&name).map(|a| a.to_canonical()) {
+        if own.is_some() && own == address {
             return true;
         }
+        let name = name.to_ascii_lowercase();
         self.hosts.iter().any(|rule| match rule {
             HostRule::Name(known, port) => {
-                *known == name && port.is_none_or(|p| host.port_u16() == Some(p))
+                *known == name && port.is_none_or(|p| host.port == Some(p))
             }
             HostRule::Below(domain) => name.ends_with(domain),
+        })
+    }
+}
+
+/// What a client calls the router.
+struct Host<'a> {
+    name: Cow<'a, str>,
+    port: Option<u16>,
+}
+
+impl<'a> Host<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let (name, port) = match text.split_once(':') {
+            Some((name, port)) => (name, Some(port)),
+            None => (text, None),
+        };
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
+        let is_number = |port: &str| port.bytes().all(|b| b.is_ascii_digit());
+        // As nearly all are. What else an authority can be, its parser knows.
+        if !name.is_empty() && name.bytes().all(is_plain) && port.is_none_or(is_number) {
+            return Some(Self {
+                name: Cow::Borrowed(name),
+                port: port.and_then(|port| port.parse().ok()),
+            });
+        }
+        let authority: Authority = text.parse().ok()?;
+        (!text.contains('@')).then(|| Self {
+            name: Cow::Owned(authority.host().to_owned()),
+            port: authority.port_u16(),
         })
     }
 }
@@ -177,13 +210,17 @@ fn rule(text: &str) -> HostRule {
 
 fn address(name: &str) -> Option<IpAddr> {
     let bare = name.strip_prefix('[').and_then(|n| n.strip_suffix(']'));
-    bare.unwrap_or(name).parse().ok()
+    let address: IpAddr = bare.unwrap_or(name).parse().ok()?;
+    Some(address.to_canonical())
 }
 
-fn is_loopback(name: &str) -> bool {
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || address(name).is_some_and(|a| a.to_canonical().is_loopback())
+/// Whether a name or its address is one that no other machine answers to.
+fn is_loopback(name: &str, address: Option<IpAddr>) -> bool {
+    let below = name.len().checked_sub(".localhost".len());
+    let tail = below.and_then(|at| name.get(at..));
+    name.eq_ignore_ascii_case("localhost")
+        || tail.is_some_and(|tail| tail.eq_ignore_ascii_case(".localhost"))
+        || address.is_some_and(|a| a.is_loopback())
 }
 
 fn is_loopback_origin(origin: &str) -> bool {
@@ -192,7 +229,7 @@ fn is_loopback_origin(origin: &str) -> bool {
         return false;
     };
     rest.parse::<Authority>()
-        .is_ok_and(|a| !a.as_str().contains('@') && is_loopback(a.host()))
+        .is_ok_and(|a| !a.as_str().contains('@') && is_loopback(a.host(), address(a.host())))
 }
 
 /// Answers a browser that asks first. An origin that is here was admitted; without one it is no
@@ -266,8 +303,8 @@ mod tests {
             ("127.0.0.1.evil.example", false),
             ("0.0.0.0", false),
         ] {
-            let authority = host.parse().unwrap();
-            assert_eq!(gate.knows(&authority, Some(&own)), known, "{host}");
+            let named = Host::read(host).unwrap();
+            assert_eq!(gate.knows(&named, Some(own)), known, "{host}");
         }
     }
 

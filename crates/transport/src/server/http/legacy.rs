@@ -104,12 +104,12 @@ pub(super) fn session(shared: &Shared, head: &Parts) -> Result<Arc<Peer>, Refusa
     let principal = Shared::principal(head);
     let peer = shared
         .sessions
-        .find(shared, single(head, SESSION), &principal)?;
+        .find(shared, single(head, &SESSION), &principal)?;
     let legacy = |text: &str| {
         let revision = text.trim().parse::<Revision>();
         revision.is_ok_and(|r| r.era() == Era::Legacy)
     };
-    match single(head, VERSION) {
+    match single(head, &VERSION) {
         // Absent: the session's own.
         Mirrored::Absent => Ok(peer),
         Mirrored::Text(text) if legacy(text) => Ok(peer),

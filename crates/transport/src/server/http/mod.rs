@@ -31,7 +31,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderName, Method, Request, Response, StatusCode, header};
 use mcp_router_service::seal::random_id;
 use mcp_router_service::{McpService, Principal};
 use tokio::sync::Semaphore;
@@ -49,13 +49,14 @@ use super::dialect::Signature;
 use super::keys::Seals;
 use super::params::{HttpParams, Page};
 use super::peer::Asking;
+use super::serve::LocalAddr;
 
 /// The session id's header.
-pub(crate) const SESSION: &str = "mcp-session-id";
+pub(crate) static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 /// What a client saw last of a stream.
-pub(crate) const LAST_EVENT: &str = "last-event-id";
+pub(crate) static LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 /// The revision's header.
-pub(crate) const VERSION: &str = "mcp-protocol-version";
+pub(crate) static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// Where streamable HTTP is served.
 const MCP: &str = "/mcp";
@@ -176,20 +177,38 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let shared = self.shared.clone();
-        let answer = AssertUnwindSafe(answer(shared, request)).catch_unwind();
-        answer
-            .map(|answer| {
-                Ok(answer.unwrap_or_else(|_| {
-                    tracing::error!("a handler panicked; its request gets an error");
-                    reply::refused(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
-                }))
-            })
-            .boxed()
+        let local = request.extensions().get().copied();
+        self.serve(request, local)
     }
 }
 
-async fn answer<B>(shared: Arc<Shared>, request: Request<B>) -> Response<Body>
+impl HttpService {
+    /// Serves a request that came in on the address `local`, where that is known.
+    pub(super) fn serve<B>(
+        &self,
+        request: Request<B>,
+        local: Option<LocalAddr>,
+    ) -> BoxFuture<'static, Result<Response<Body>, Infallible>>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            let answer = AssertUnwindSafe(answer(shared, request, local)).catch_unwind();
+            Ok(answer.await.unwrap_or_else(|_| {
+                tracing::error!("a handler panicked; its request gets an error");
+                reply::refused(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
+            }))
+        })
+    }
+}
+
+async fn answer<B>(
+    shared: Arc<Shared>,
+    request: Request<B>,
+    local: Option<LocalAddr>,
+) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -201,7 +220,7 @@ where
         .iter()
         .find(|p| p.path == head.uri.path());
     let check_host = page.is_none_or(|p| p.check_host);
-    let origin = match shared.gate.admit(&head, check_host) {
+    let origin = match shared.gate.admit(&head, check_host, local) {
         Ok(origin) => origin,
         Err(refusal) => return *refusal,
     };
@@ -265,7 +284,10 @@ impl Shared {
 }
 
 /// A header's value if it is there once and is text.
-pub(super) fn single<'a>(head: &'a Parts, name: &str) -> super::dialect::modern::Mirrored<'a> {
+pub(super) fn single<'a>(
+    head: &'a Parts,
+    name: &HeaderName,
+) -> super::dialect::modern::Mirrored<'a> {
     use super::dialect::modern::Mirrored;
     let mut all = head.headers.get_all(name).iter();
     match (all.next(), all.next()) {

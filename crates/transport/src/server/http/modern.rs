@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, Stream, StreamExt};
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{HeaderName, Response, StatusCode};
 use mcp_router_protocol::{Method, RawJson, RawParams, RequestId, code};
 use mcp_router_service::{ParamHeader, ParamHeaders};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,9 @@ use crate::server::call::{Head, Hold, Replies, start};
 use crate::server::dialect::modern::{Mirror, accept};
 use crate::server::dialect::{Exchange, Signature, Voice, Wire};
 
+static METHOD: HeaderName = HeaderName::from_static("mcp-method");
+static NAME: HeaderName = HeaderName::from_static("mcp-name");
+
 pub(super) async fn request(
     shared: &Arc<Shared>,
     head: &Parts,
@@ -25,19 +28,18 @@ pub(super) async fn request(
     mut hold: Hold,
 ) -> Result<Response<Body>, Box<Response<Body>>> {
     let mirror = Mirror {
-        version: single(head, VERSION),
-        method: single(head, "mcp-method"),
-        name: single(head, "mcp-name"),
+        version: single(head, &VERSION),
+        method: single(head, &METHOD),
+        name: single(head, &NAME),
     };
     let request = accept(method, params, Some(mirror), Shared::principal(head));
-    let request = request.map_err(|error| {
+    let mut request = request.map_err(|error| {
         let status = match error.code() {
             code::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
             _ => StatusCode::BAD_REQUEST,
         };
         Box::new(reply::error(status, Some(&id), &error))
     })?;
-    let mut request = request;
     if request.method == Method::ToolsCall {
         request.context.param_headers = param_headers(head);
     }
@@ -46,7 +48,7 @@ pub(super) async fn request(
             return Err(Box::new(reply::full("streams")));
         };
         // A subscription may last for days: it counts as a stream, not as work.
-        hold.permits = vec![permit];
+        hold.permits = [Some(permit), None];
     }
     let times = &shared.params.times;
     let voice = Voice::Modern(shared.signature.clone());
@@ -68,14 +70,15 @@ pub(super) async fn request(
 
 /// What the client repeats of its arguments. Only the router knows what it should be.
 fn param_headers(head: &Parts) -> ParamHeaders {
-    let params = head.headers.iter().filter_map(|(name, value)| {
-        let name = name.as_str().strip_prefix("mcp-param-")?;
-        Some(ParamHeader {
-            name: name.into(),
-            value: value.to_str().ok().map(Into::into),
-        })
-    });
-    let params: Vec<_> = params.collect();
+    let mut params = Vec::new();
+    for (name, value) in &head.headers {
+        if let Some(name) = name.as_str().strip_prefix("mcp-param-") {
+            params.push(ParamHeader {
+                name: name.into(),
+                value: value.to_str().ok().map(Into::into),
+            });
+        }
+    }
     match params.is_empty() {
         true => ParamHeaders::None,
         false => ParamHeaders::Some(params.into()),

@@ -43,9 +43,10 @@ where
     negotiate::sends_json(head)?;
     negotiate::takes(head, &["application/json", "text/event-stream"])?;
     let intake = intake::read(shared, body).await?;
-    let mut hold = Hold::default();
-    hold.permits.push(permit);
-    hold.permits.extend(intake.share);
+    let hold = Hold {
+        ticket: None,
+        permits: [Some(permit), intake.share],
+    };
     message(shared, head, &intake.text, hold).await
 }
 
@@ -89,7 +90,7 @@ pub(super) fn invalid(error: &EnvelopeError) -> Box<Response<Body>> {
 
 /// Whether the version header says that the request is modern.
 pub(super) fn names_modern(head: &Parts) -> bool {
-    matches!(single(head, VERSION), Mirrored::Text(v) if is_modern_version(v.trim()))
+    matches!(single(head, &VERSION), Mirrored::Text(v) if is_modern_version(v.trim()))
 }
 
 /// The era of a message: by header or `_meta`. A method that only modern revisions have needs
@@ -99,7 +100,7 @@ fn is_modern(head: &Parts, message: &Message) -> bool {
     names_modern(head)
         || match message {
             Message::Request { method, params, .. } => {
-                named(params) || (is_modern_only(method) && !head.headers.contains_key(SESSION))
+                named(params) || (is_modern_only(method) && !head.headers.contains_key(&SESSION))
             }
             Message::Notification { params, .. } => named(params),
             Message::Response { .. } => false,

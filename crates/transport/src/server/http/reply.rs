@@ -102,7 +102,7 @@ pub(super) fn gone() -> Response<Body> {
 pub(super) fn in_session(mut answer: Response<Body>, id: &str) -> Response<Body> {
     // Ids are base64url.
     if let Ok(id) = HeaderValue::from_str(id) {
-        answer.headers_mut().insert(SESSION, id);
+        answer.headers_mut().insert(&SESSION, id);
     }
     answer
 }

@@ -51,7 +51,7 @@ fn stream(shared: &Arc<Shared>, head: &Parts) -> Result<Response<Body>, Refusal>
 /// The event that the client saw last of a call's stream. Only 2025-11-25 has got such ids from
 /// here.
 fn last_event(head: &Parts, peer: &Peer) -> Option<EventId> {
-    let Mirrored::Text(id) = single(head, LAST_EVENT) else {
+    let Mirrored::Text(id) = single(head, &LAST_EVENT) else {
         return None;
     };
     let resumes = peer.revision() >= Revision::V2025_11_25;
@@ -64,7 +64,7 @@ pub(super) fn delete(shared: &Arc<Shared>, head: &Parts) -> Response<Body> {
     match found {
         Err(refusal) => *refusal,
         Ok(peer) => {
-            shared.sessions.end(single(head, SESSION));
+            shared.sessions.end(single(head, &SESSION));
             sessions::close(shared, peer);
             reply::gone()
         }

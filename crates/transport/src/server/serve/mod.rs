@@ -24,7 +24,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::Service;
 
 use super::http::HttpService;
 use super::params::ServeParams;
@@ -37,6 +36,8 @@ const REST: Duration = Duration::from_millis(100);
 /// How long an idle connection may still bring a request once the server stops: one may be on its
 /// way already.
 const LAST_CALL: Duration = Duration::from_millis(100);
+/// How many headers hyper takes unless it is told (B13).
+const HYPERS_HEADERS: usize = 100;
 /// How long sessions may take to be closed upstream at the end.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -175,12 +176,9 @@ impl Connection {
         let pace = self.pace;
         let io = TokioIo::new(Paced::new(stream, pace.clone(), &self.params));
         let http = self.http;
-        let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let busy = pace.begin();
-            if let Some(local) = local {
-                request.extensions_mut().insert(local);
-            }
-            let answer = http.clone().call(request);
+            let answer = http.serve(request, local);
             let pace = pace.clone();
             async move {
                 let answer = answer.await?;
@@ -191,12 +189,16 @@ impl Connection {
                 Ok::<_, Infallible>(answer.map(|body| PacedBody::new(body, busy)))
             }
         });
-        let connection = http1::Builder::new()
+        let mut server = http1::Builder::new();
+        server
             .max_buf_size(self.params.buffer.max(8 << 10))
-            .max_headers(self.params.headers)
             // Ours, which know idleness from slowness.
-            .header_read_timeout(None)
-            .serve_connection(io, service);
+            .header_read_timeout(None);
+        // A number of our own, even the same one, makes hyper prepare that many for each request.
+        if self.params.headers != HYPERS_HEADERS {
+            server.max_headers(self.params.headers);
+        }
+        let connection = server.serve_connection(io, service);
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

@@ -84,6 +84,7 @@ async fn r40_delete_ends_a_session_and_closes_what_was_opened_for_it() {
         .last(&McpMethod::ToolsCall)
         .context
         .session
+        .clone()
         .unwrap();
     let (closed, closing) = tokio::sync::oneshot::channel();
     let hook = move || async move { closed.send(()).unwrap() }.boxed();

@@ -18,6 +18,10 @@ use tower::ServiceExt;
 use super::*;
 use crate::server::testing::Mock;
 
+// As they are on the wire, whatever the edge looks for.
+const SESSION: &str = "mcp-session-id";
+const LAST_EVENT: &str = "last-event-id";
+
 /// An edge and the router behind it.
 struct Edge {
     mock: Mock,

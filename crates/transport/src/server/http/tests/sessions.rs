@@ -55,7 +55,7 @@ async fn r41_f40_a_session_goes_on_wherever_the_key_is() {
     // It is one session there, with all that belongs to one.
     second.post(&h, &call("2", "echo")).await;
     let again = second.mock.last(&McpMethod::ToolsCall).context;
-    let ids = [seen, again].map(|c| c.session.unwrap().id().clone());
+    let ids = [seen, again].map(|c| c.session.clone().unwrap().id().clone());
     assert_eq!(ids[0], ids[1]);
     assert_ne!(ids[0].as_str(), id);
     assert_eq!(second.mock.count(&McpMethod::Listen), 0);
@@ -187,7 +187,7 @@ async fn an_id_carries_what_was_opened_upstream_at_initialize() {
     assert!(!id.contains("upstream"), "r42");
     let second = replica(&[1], &time);
     second.post(&[(SESSION, &id)], &call("1", "echo")).await;
-    let session = second.mock.last(&McpMethod::ToolsCall).context.session;
+    let session = second.mock.last(&McpMethod::ToolsCall).context.session.clone();
     let session = session.unwrap();
     assert_eq!(session.carried("a#0").as_deref(), Some("upstream-secret"));
     // Going away is not the end: what is carried stays open for the others.
@@ -292,6 +292,7 @@ async fn r40_what_an_id_carries_is_closed_by_delete_wherever_it_arrives() {
         .last(&McpMethod::Detach)
         .context
         .session
+        .clone()
         .unwrap();
     assert_eq!(session.carried("a#0").as_deref(), Some("upstream"));
     while !session.is_closed() {
@@ -318,6 +319,7 @@ async fn a_backend_that_does_not_hear_of_the_end_does_not_keep_the_session() {
         .last(&McpMethod::ToolsCall)
         .context
         .session
+        .clone()
         .unwrap();
     edge.mock.detach_never();
     let start = tokio::time::Instant::now();
@@ -341,6 +343,7 @@ async fn r41_what_a_session_carries_is_gone_on_with_when_its_client_listens() {
             .last(&McpMethod::Attach)
             .context
             .session
+            .clone()
             .unwrap()
             .is_revived()
     );
@@ -358,6 +361,7 @@ async fn r41_what_a_session_carries_is_gone_on_with_when_its_client_listens() {
         .last(&McpMethod::Attach)
         .context
         .session
+        .clone()
         .unwrap();
     assert!(session.is_revived() && session.carries_any());
     assert_eq!(second.sessions().revived, 1);

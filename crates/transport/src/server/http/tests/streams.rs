@@ -45,6 +45,7 @@ async fn messages_outside_calls_wait_for_a_stream() {
         .last(&McpMethod::ToolsCall)
         .context
         .session
+        .clone()
         .unwrap();
     let log = |level: &str| Outbox::Notification {
         method: McpMethod::LogMessage,
@@ -166,7 +167,7 @@ async fn close_ends_every_session_here() {
     let id = edge.session("2025-11-25", "{}").await;
     let h = [(SESSION, &*id)];
     edge.post(&h, &call("1", "echo")).await;
-    let before = edge.mock.last(&McpMethod::ToolsCall).context.session;
+    let before = edge.mock.last(&McpMethod::ToolsCall).context.session.clone();
     let stream = edge.open("GET", "/mcp", &h, "").await;
     edge.http.close().await;
     assert_eq!(read(stream).await.text, "");
