@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use serde_yaml::{Mapping, Value};
 
 use crate::host;
-use crate::report::{Complaint, Finding, Notes, nearest, quote};
+use crate::report::{Complaint, Notes, nearest, quote};
 use crate::yaml::{Path, Places, Step};
 
 /// Most known keys that are listed when none is near.
@@ -29,8 +29,6 @@ pub(crate) struct Checker<'a> {
     pub(crate) notes: &'a mut Notes,
     /// Unknown keys: what is below them is never shown.
     pub(crate) unknown: Vec<Path>,
-    /// The backend that the walk is in, and its name.
-    owner: Option<(Path, String)>,
 }
 
 impl<'a> Checker<'a> {
@@ -48,7 +46,6 @@ impl<'a> Checker<'a> {
             lenient,
             notes,
             unknown: Vec::new(),
-            owner: None,
         }
     }
 
@@ -64,39 +61,16 @@ impl<'a> Checker<'a> {
         if value.is_null() {
             return true;
         }
-        self.enter(value, path);
-        let status = schema.get("x-status").and_then(Json::as_str);
         let Some(chosen) = self.choose(schema, value, path) else {
             return self.wrong(path, format!("must be {}", self.expected(schema)), None);
         };
-        let good = match (value, kind(chosen)) {
+        match (value, kind(chosen)) {
             (Value::Mapping(map), _) => self.map(map, chosen, path),
             (Value::Sequence(items), _) => self.list(items, chosen, path),
             (Value::String(text), "string") => self.text(text, chosen, path),
             (Value::Number(number), _) => self.range(number.as_f64(), chosen, path),
             (Value::Null | Value::Bool(_) | Value::String(_) | Value::Tagged(_), _) => true,
-        };
-        if good && let Some(status) = status {
-            self.note(status, path);
         }
-        good
-    }
-
-    /// Remembers in whose settings the walk is.
-    fn enter(&mut self, value: &Value, path: &Path) {
-        let name = match path.steps() {
-            [Step::Key(top), Step::Item(_)] if top == "backends" => value.get("name"),
-            [Step::Key(top), Step::Key(_)] if host::SECTIONS.contains(&top.as_str()) => {
-                value.get("name")
-            }
-            [_] => {
-                self.owner = None;
-                return;
-            }
-            _ => return,
-        };
-        let name = name.and_then(Value::as_str).unwrap_or("?");
-        self.owner = Some((path.clone(), name.to_owned()));
     }
 
     /// The alternative of a schema that takes this kind of value, references followed. A text that
@@ -301,19 +275,6 @@ impl<'a> Checker<'a> {
         let kinds = self.alternatives(schema).into_iter().map(kind);
         let words: Vec<&str> = kinds.filter(|kind| *kind != "null").map(describe).collect();
         words.join(" or ")
-    }
-
-    fn note(&mut self, status: &str, path: &Path) {
-        let owner = self.owner.as_ref();
-        let finding = Finding {
-            key: owner.map_or_else(|| path.to_string(), |(top, _)| path.below(top)),
-            backend: owner.map(|(_, name)| name.clone()),
-            place: self.places.key_place(path),
-        };
-        match status {
-            "not_active" => self.notes.not_active.push(finding),
-            _ => self.notes.not_implemented.push(finding),
-        }
     }
 }
 

@@ -13,8 +13,8 @@ use crate::yaml::{Path, Places};
 /// The top-level keys that hold such entries.
 pub(crate) const SECTIONS: [&str; 2] = ["mcpServers", "servers"];
 
-/// Keys of an entry that mean nothing to a router.
-const HARMLESS: [&str; 9] = [
+/// Keys of an entry that say nothing about how to reach a server.
+pub(crate) const HARMLESS: [&str; 9] = [
     "name",
     "description",
     "icon",
@@ -25,8 +25,8 @@ const HARMLESS: [&str; 9] = [
     "alwaysAllow",
     "trust",
 ];
-/// Other spellings of `url`.
-const URLS: [&str; 2] = ["serverUrl", "httpUrl"];
+/// What hosts also call `url`.
+pub(crate) const URLS: [&str; 2] = ["serverUrl", "httpUrl"];
 
 /// Turns the entries of a host's file into backends, in place, and drops the top-level keys that
 /// belong to the host. Any other file stays as it is.

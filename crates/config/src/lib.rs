@@ -32,6 +32,6 @@ pub use model::{
     RoutingConfig, Separator, ServerConfig, SessionMode, UnknownLogFormat,
 };
 pub use register::{Wanted, registered};
-pub use report::{Complaint, ConfigErrors, Finding, Place, Warning};
+pub use report::{Complaint, ConfigErrors, Place, Warning};
 pub use schema::schema;
 pub use variables::{Environment, VARIABLES, Variable};

@@ -13,7 +13,7 @@ use crate::host;
 use crate::interpolate::Interpolator;
 use crate::model::{Config, LogFormat};
 use crate::raw::RawFile;
-use crate::report::{Complaint, ConfigErrors, Finding, Notes, Source, Warning};
+use crate::report::{Complaint, ConfigErrors, Notes, Source, Warning};
 use crate::schema::SCHEMA;
 use crate::variables::{self, Environment, Said};
 use crate::yaml::{self, Document, Masks, Places};
@@ -52,10 +52,6 @@ pub struct Loaded {
     pub path: Option<PathBuf>,
     /// What is probably not meant. To be logged.
     pub warnings: Vec<Warning>,
-    /// Keys that are understood and have no effect yet. To be logged.
-    pub not_active: Vec<Finding>,
-    /// Keys that ask for what cannot be done yet. The router must not start if there are any.
-    pub not_implemented: Vec<Finding>,
     /// The files that it was made from: the one of the backends, and those of `${file:…}`.
     pub files: Vec<PathBuf>,
 }
@@ -152,7 +148,7 @@ fn parse(
         notes: &mut notes,
     };
     let config = build::build(raw, &input.flags, &mut site);
-    if config.backends.is_empty() && notes.not_implemented.is_empty() {
+    if config.backends.is_empty() {
         let place = places.key_place(&yaml::Path::root().key("backends"));
         notes.warn("no backends: there is nothing to route to", place);
     }
@@ -182,8 +178,6 @@ fn loaded(config: Config, path: Option<PathBuf>, notes: Notes) -> Loaded {
         config,
         path,
         warnings: notes.warnings,
-        not_active: notes.not_active,
-        not_implemented: notes.not_implemented,
         files: notes.files.into_iter().collect(),
     }
 }

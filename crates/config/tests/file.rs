@@ -59,9 +59,8 @@ server:
 const VARIABLES: [(&str, &str); 3] = [("TOKEN", "swordfish"), ("SECONDS", "12"), ("HOME", "/h")];
 
 #[test]
-fn every_active_key_is_obeyed() {
+fn every_key_is_obeyed() {
     let loaded = load_with(ACTIVE, &VARIABLES).unwrap();
-    assert!(loaded.not_active.is_empty() && loaded.not_implemented.is_empty());
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
     let config = loaded.config;
     let [search, files, third, fourth] = config.backends.as_slice() else {
@@ -154,23 +153,12 @@ fn the_printed_configuration_loads_again_and_prints_the_same() {
     let text = ACTIVE.replace("session_keys", "# session_keys");
     let first = load_with(&text, &VARIABLES).unwrap().config.to_yaml();
     let again = load_with(&first, &VARIABLES).unwrap();
-    assert!(
-        again.not_implemented.is_empty(),
-        "{:?}",
-        again.not_implemented
-    );
     assert_eq!(again.config.to_yaml(), first);
 }
 
 #[test]
-fn a_file_of_the_python_router_works_as_it_is_and_every_key_of_it_is_active() {
+fn a_file_of_the_python_router_works_as_it_is() {
     let loaded = load_text(include_str!("fixtures/python-router.yaml")).unwrap();
-    assert!(
-        loaded.not_implemented.is_empty(),
-        "{:?}",
-        loaded.not_implemented
-    );
-    assert!(loaded.not_active.is_empty(), "{:?}", loaded.not_active);
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
     let [users, reports, spare] = loaded.config.backends.as_slice() else {
         panic!("three backends");
@@ -272,7 +260,7 @@ fn null_sections_are_absent() {
     let text = "backends:\n  - {name: a, url: 'http://h', namespace: a, health_check: null, headers: ~, timeout_seconds: }\nrouting:\nserver: null\nalerts:\n";
     let loaded = load_text(text).unwrap();
     assert_eq!(loaded.config.backends.len(), 1);
-    assert!(loaded.not_implemented.is_empty() && loaded.warnings.is_empty());
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
 }
 
 #[test]
@@ -300,5 +288,4 @@ backends:
     let loaded = load_text(&text.replace("-1", "1")).unwrap();
     let priorities: Vec<u32> = loaded.config.backends.iter().map(|b| b.priority).collect();
     assert_eq!(priorities, [5, 5, 1]);
-    assert!(loaded.not_active.is_empty(), "{:?}", loaded.not_active);
 }

@@ -178,15 +178,10 @@ fn variables() -> String {
     let width = VARIABLES.iter().map(|v| v.name.len()).max().unwrap_or(0);
     let mut text = String::from("Environment (flags beat it, and it beats the file):\n");
     for variable in VARIABLES {
-        let later = if variable.active {
-            ""
-        } else {
-            "; not active yet"
-        };
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "  {:width$}  {} [default: {}{later}]",
+            "  {:width$}  {} [default: {}]",
             variable.name, variable.meaning, variable.default
         );
     }

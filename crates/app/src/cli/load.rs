@@ -36,23 +36,16 @@ fn input(cli: &Cli) -> LoadInput {
     }
 }
 
-/// What is to be built. A key that asks for what cannot be done yet ends here: ignored, it would
-/// look as if it worked.
-pub(super) fn plan(cli: &Cli, loaded: Loaded) -> Result<Plan, u8> {
-    if !loaded.not_implemented.is_empty() {
-        for finding in &loaded.not_implemented {
-            terminal::complain(&format!("not implemented yet: {finding}"));
-        }
-        return Err(USAGE);
-    }
+/// What is to be built.
+pub(super) fn plan(cli: &Cli, loaded: Loaded) -> Plan {
     if cli.demo {
-        return Ok(Plan::new(loaded.config, Source::Demo));
+        return Plan::new(loaded.config, Source::Demo);
     }
     let origin = Origin {
         input: input(cli),
         files: loaded.files,
     };
-    Ok(Plan::new(loaded.config, Source::File).from(origin))
+    Plan::new(loaded.config, Source::File).from(origin)
 }
 
 /// Starts logging, at `default` where `RUST_LOG` says nothing, and logs what the configuration's
@@ -83,9 +76,6 @@ pub(super) fn logging(loaded: &Loaded, default: &str) -> Result<LogGuard, u8> {
     );
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
-    }
-    for finding in &loaded.not_active {
-        tracing::warn!("not active yet: {finding}");
     }
     Ok(guard)
 }

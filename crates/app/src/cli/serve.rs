@@ -67,7 +67,7 @@ fn built(cli: &Cli, level: &str, work: impl AsyncFnOnce(Router, Config) -> u8) -
 fn prepared(cli: &Cli, level: &str) -> Result<(Plan, mcp_router_observe::LogGuard), u8> {
     let loaded = load::loaded(cli)?;
     let log = load::logging(&loaded, level)?;
-    Ok((load::plan(cli, loaded)?, log))
+    Ok((load::plan(cli, loaded), log))
 }
 
 fn finish(served: Result<(), RunError>) -> u8 {

@@ -114,13 +114,6 @@ impl Reloader {
     }
 
     async fn apply(&mut self, loaded: Loaded, mut report: ReloadReport) -> (Reload, ReloadReport) {
-        let later = loaded.not_implemented.iter().take(MOST_TOLD);
-        let later: Vec<_> = later
-            .map(|key| format!("not implemented yet: {key}"))
-            .collect();
-        if !later.is_empty() {
-            return refused(later, report);
-        }
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }

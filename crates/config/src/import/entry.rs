@@ -6,25 +6,14 @@ use mcp_router_protocol::name::slug;
 use serde_yaml::{Mapping, Value};
 
 use super::{Server, auth};
+use crate::host::{HARMLESS, URLS};
 use crate::report::quote;
 use crate::schema::SCHEMA;
 
-/// Keys that say nothing about how to reach a server.
-const HARMLESS: [&str; 11] = [
-    "id",
-    "title",
-    "description",
-    "icon",
-    "version",
-    "gallery",
-    "dev",
-    "autoApprove",
-    "alwaysAllow",
-    "trust",
-    "name",
-];
-/// What others call `url`.
-const URLS: [&str; 6] = ["url", "endpoint", "serverUrl", "httpUrl", "uri", "base_url"];
+/// Where lists of servers have a server's name, beside the key that hosts have for it.
+const NAMES: [&str; 3] = ["name", "id", "title"];
+/// What lists of servers call `url`, beside what hosts call it.
+const ADDRESSES: [&str; 4] = ["url", "endpoint", "uri", "base_url"];
 /// What others call `tools.allow` and `tools.deny`.
 const ALLOW: [&str; 5] = [
     "includeTools",
@@ -50,8 +39,7 @@ pub(super) fn convert(
     taken: &mut HashSet<String>,
 ) {
     let called = key.or_else(|| {
-        let names = ["name", "id", "title"].into_iter();
-        let mut texts = names.filter_map(|key| entry.get(key)?.as_str());
+        let mut texts = NAMES.iter().filter_map(|key| entry.get(*key)?.as_str());
         texts.next()
     });
     let name = named(called.unwrap_or("server"), taken);
@@ -99,7 +87,7 @@ fn place(server: &mut Server<'_>, entry: &Mapping) -> bool {
             .as_str()
             .filter(|text| !text.trim().is_empty())
     };
-    let url = URLS.into_iter().find_map(text);
+    let url = ADDRESSES.into_iter().chain(URLS).find_map(text);
     let url = url.filter(|url| !is_script(url));
     match (url, entry.get("command")) {
         (Some(url), _) => server.set("url", with_scheme(url)),
@@ -147,7 +135,7 @@ fn with_scheme(url: &str) -> String {
 /// What one key becomes.
 fn one(server: &mut Server<'_>, key: &str, value: &Value) {
     match key {
-        _ if HARMLESS.contains(&key) || URLS.contains(&key) || key == "command" => {}
+        _ if said(key) => {}
         _ if value.is_null() => {}
         "args" | "arguments" => {
             server
@@ -180,6 +168,12 @@ fn one(server: &mut Server<'_>, key: &str, value: &Value) {
             server.note(key, what);
         }
     }
+}
+
+/// Whether a key is dealt with elsewhere, or says nothing that matters here.
+fn said(key: &str) -> bool {
+    let lists: [&[&str]; 4] = [&NAMES, &ADDRESSES, &URLS, &HARMLESS];
+    key == "command" || lists.iter().any(|list| list.contains(&key))
 }
 
 fn is_ours(key: &str) -> bool {

@@ -2,9 +2,8 @@
 //!
 //! These types are the one list of keys. The JSON Schema is derived from them, and that schema is
 //! what a file is checked against, so that `schema`, `check` and the documentation cannot disagree.
-//! Ranges are attributes here; `x-status` marks what belongs to later releases: `not_active` keys
-//! are accepted and reported, `not_implemented` ones refused. Everything is optional: what must be
-//! there is decided in `build`, which says so with a place.
+//! Ranges are attributes here. Everything is optional: what must be there is decided in `build`,
+//! which says so with a place.
 
 mod alerts;
 mod backend;

@@ -56,18 +56,6 @@ pub struct Warning {
     pub place: Option<Place>,
 }
 
-/// A key or variable that is understood but has no effect in this release.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Finding {
-    /// The key, from the top of the file or from its backend, or the variable.
-    pub key: String,
-    /// The backend that it belongs to.
-    pub backend: Option<String>,
-    /// Where in the file; `None` for a variable.
-    pub place: Option<Place>,
-}
-
 /// Everything that is wrong with a configuration. `Display` shows each complaint with an excerpt
 /// of the file; it needs several lines.
 #[derive(Clone, Debug)]
@@ -126,23 +114,6 @@ impl fmt::Display for Warning {
         match self.place {
             Some(Place { line, .. }) => write!(f, "{} (line {line})", self.message),
             None => f.write_str(&self.message),
-        }
-    }
-}
-
-// === impl Finding ===
-
-impl fmt::Display for Finding {
-    /// The key, with its backend and line, as in `routes (backend "db", line 7)`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.key)?;
-        match (&self.backend, self.place) {
-            (Some(backend), Some(place)) => {
-                write!(f, " (backend {backend:?}, line {})", place.line)
-            }
-            (Some(backend), None) => write!(f, " (backend {backend:?})"),
-            (None, Some(place)) => write!(f, " (line {})", place.line),
-            (None, None) => Ok(()),
         }
     }
 }
@@ -207,8 +178,6 @@ impl std::error::Error for ConfigErrors {}
 pub(crate) struct Notes {
     pub(crate) complaints: Vec<Complaint>,
     pub(crate) warnings: Vec<Warning>,
-    pub(crate) not_active: Vec<Finding>,
-    pub(crate) not_implemented: Vec<Finding>,
     /// Files that the configuration depends on.
     pub(crate) files: BTreeSet<PathBuf>,
     /// Values that were complained about and are gone: nobody needs to be told that they are missing.

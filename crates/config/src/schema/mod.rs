@@ -15,10 +15,8 @@ pub(crate) static SCHEMA: LazyLock<Value> =
 /// The JSON Schema of the file, with a description of every key, and defaults and examples where
 /// there are any.
 ///
-/// Some members are for people: `x-status` marks keys that are accepted without effect
-/// (`not_active`) or refused (`not_implemented`) in this release, `x-default` is a default that is
-/// no value, `x-values` what a key takes. Numbers and switches may also be texts with a `${VAR}` in
-/// them, as in the file.
+/// Some members are for people: `x-default` is a default that is no value, `x-values` what a key
+/// takes. Numbers and switches may also be texts with a `${VAR}` in them, as in the file.
 pub fn schema() -> Value {
     let mut schema = SCHEMA.clone();
     polish(&mut schema);

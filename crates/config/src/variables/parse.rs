@@ -6,7 +6,7 @@ use mcp_router_routing::Strategy;
 
 use super::{Environment, VARIABLES};
 use crate::model::LogFormat;
-use crate::report::{Complaint, Finding, Notes, nearest, quote};
+use crate::report::{Complaint, Notes, nearest, quote};
 
 /// Longest time that can be set, in seconds: a week.
 const MAX_SECONDS: f64 = 604_800.0;
@@ -37,7 +37,7 @@ pub(crate) struct Said {
 pub(crate) fn read(env: &Environment, notes: &mut Notes) -> Said {
     warn_of_unknown(env, notes);
     let mut reader = Reader { env, notes };
-    let said = Said {
+    Said {
         server_name: reader.get("MCP_SERVER_NAME", server_name),
         host: reader.get("MCP_HOST", host),
         port: reader.get("MCP_PORT", |text| number(text, 1, u16::MAX)),
@@ -59,9 +59,7 @@ pub(crate) fn read(env: &Environment, notes: &mut Notes) -> Said {
             text.parse().map_err(|_| "must be text or json".to_owned())
         }),
         allow_registration: reader.get("MCP_ALLOW_REGISTRATION", switch),
-    };
-    note_later(env, notes);
-    said
+    }
 }
 
 fn warn_of_unknown(env: &Environment, notes: &mut Notes) {
@@ -77,20 +75,6 @@ fn warn_of_unknown(env: &Environment, notes: &mut Notes) {
             meant.unwrap_or_default()
         );
         notes.warn(message, None);
-    }
-}
-
-/// Variables that have no effect yet.
-fn note_later(env: &Environment, notes: &mut Notes) {
-    let finding = |name: &str| Finding {
-        key: name.to_owned(),
-        backend: None,
-        place: None,
-    };
-    for variable in VARIABLES.iter().filter(|variable| !variable.active) {
-        if env.get(variable.name).is_some() {
-            notes.not_active.push(finding(variable.name));
-        }
     }
 }
 
@@ -216,8 +200,6 @@ mod tests {
         assert_eq!((said.namespaces, said.lenient), (Some(false), Some(true)));
         assert_eq!(said.request_timeout, Some(Duration::from_millis(2500)));
         assert_eq!(said.max_backoff, Some(Duration::ZERO));
-        let later: Vec<&str> = notes.not_active.iter().map(|f| f.key.as_str()).collect();
-        assert!(later.is_empty(), "{later:?}");
     }
 
     #[test]

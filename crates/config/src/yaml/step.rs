@@ -32,12 +32,6 @@ impl Path {
         &self.0
     }
 
-    /// The steps from `top` down to this, which lies below it, as text.
-    pub(crate) fn below(&self, top: &Self) -> String {
-        let steps = self.0.strip_prefix(top.0.as_slice()).unwrap_or(&self.0);
-        Shown(steps).to_string()
-    }
-
     fn then(&self, step: Step) -> Self {
         let mut steps = Vec::with_capacity(self.0.len() + 1);
         steps.extend_from_slice(&self.0);

@@ -6,7 +6,7 @@ mod report;
 
 use std::fmt::Write;
 
-use mcp_router_config::{Complaint, ConfigErrors, Finding, Loaded};
+use mcp_router_config::{Complaint, ConfigErrors, Loaded};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -15,23 +15,16 @@ use super::{OK, USAGE, load, terminal};
 
 pub(super) use connect::connect;
 
-/// Prints what the configuration amounts to, as YAML; what has no effect, or not the one its
-/// author meant, comes first as comments. As JSON it is all one object, complaints included.
+/// Prints what the configuration amounts to, as YAML; what is probably not meant
+/// comes first as comments. As JSON it is all one object, complaints included.
 pub(super) fn check(cli: &Cli, json: bool) -> u8 {
     let loaded = match load::quietly(cli) {
         Ok(loaded) => loaded,
         Err(errors) => return refused(cli, &errors, json),
     };
-    let printed = match json {
+    match json {
         true => terminal::print_json(&Checked::of(&loaded)),
         false => terminal::print(&as_yaml(&loaded)),
-    };
-    for finding in &loaded.not_implemented {
-        terminal::complain(&format!("not implemented yet: {finding}"));
-    }
-    match printed {
-        OK if !loaded.not_implemented.is_empty() => USAGE,
-        code => code,
     }
 }
 
@@ -60,9 +53,6 @@ fn as_yaml(loaded: &Loaded) -> String {
     for warning in &loaded.warnings {
         let _ = writeln!(text, "# warning: {warning}");
     }
-    for finding in &loaded.not_active {
-        let _ = writeln!(text, "# not active yet: {finding}");
-    }
     text + &loaded.config.to_yaml()
 }
 
@@ -70,8 +60,6 @@ fn as_yaml(loaded: &Loaded) -> String {
 struct Checked {
     file: Option<String>,
     warnings: Vec<String>,
-    not_active: Vec<String>,
-    not_implemented: Vec<String>,
     config: Value,
 }
 
@@ -91,12 +79,9 @@ struct Wrong {
 
 impl Checked {
     fn of(loaded: &Loaded) -> Self {
-        let texts = |findings: &[Finding]| findings.iter().map(ToString::to_string).collect();
         Self {
             file: loaded.path.as_ref().map(|path| path.display().to_string()),
             warnings: loaded.warnings.iter().map(ToString::to_string).collect(),
-            not_active: texts(&loaded.not_active),
-            not_implemented: texts(&loaded.not_implemented),
             config: loaded.config.to_json(),
         }
     }
