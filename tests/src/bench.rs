@@ -56,6 +56,8 @@ enum Mode {
     Start,
     /// What the layers around a backend cost per call, in instructions
     Layers,
+    /// What threads, clients and backends cost when there are many
+    Scale,
     /// Whether a router at half load holds no more after an hour than at its start
     Soak(scale::soak::Soak),
     /// Generates load and prints its figures as JSON
@@ -144,6 +146,7 @@ impl Command {
                 Some(Mode::Memory) => memory::run(&self.options).await,
                 Some(Mode::Start) => start::run(&self.options).await,
                 Some(Mode::Layers) => layers::run(&self.options).await,
+                Some(Mode::Scale) => scale::run(&self.options).await,
                 Some(Mode::Soak(soak)) => scale::soak::run(soak).await,
                 _ => cost::run(&self.options).await,
             }

@@ -20,6 +20,23 @@ pub(super) fn on_core_0() -> &'static [&'static str] {
     }
 }
 
+/// What starts a program on all cores, whatever this process was moved to; empty where cores
+/// cannot be given out.
+pub(super) fn on_all_cores() -> Vec<String> {
+    let all = format!("0-{}", cores().saturating_sub(1));
+    match pinned() {
+        true => vec!["taskset".to_owned(), "-c".to_owned(), all],
+        false => Vec::new(),
+    }
+}
+
+/// Cores of the machine.
+pub(super) fn cores() -> usize {
+    fs::read_to_string("/proc/cpuinfo").map_or(0, |text| {
+        text.lines().filter(|l| l.starts_with("processor")).count()
+    })
+}
+
 /// Whether [`pin_self`] has done its work.
 fn pinned() -> bool {
     status_field("Cpus_allowed_list:").is_some_and(|list| list == "1")
@@ -32,9 +49,7 @@ pub(super) fn describe() -> String {
         let line = text.lines().find(|line| line.starts_with("model name"))?;
         Some(line.split_once(':')?.1.trim().to_owned())
     });
-    let cores = fs::read_to_string("/proc/cpuinfo").map_or(0, |text| {
-        text.lines().filter(|l| l.starts_with("processor")).count()
-    });
+    let cores = cores();
     let kernel = output("uname", &["-sr"]);
     let rustc = output("rustc", &["--version"]);
     let commit = output("git", &["rev-parse", "--short", "HEAD"]);
