@@ -113,7 +113,7 @@ async fn reload(router: &Router, text: &str, before: usize, verdicts: &mut Verdi
     let less = before - listed.tools;
     // One that was taken for changed would have been connected anew, and been away meanwhile.
     verdicts.judge(
-        less >= 20 && less < 60,
+        (20..60).contains(&less),
         format!("a reload takes one backend away, {less} tools of {before}, in {took:.1?}"),
     );
     let after = Held::of(router).await.tasks;
