@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use mcp_router_protocol::{ItemKind, Mirror, RawParams, name};
 use mcp_router_service::{CallError, ClientProfile, McpRequest, McpResponse, Reason, Sent};
 
@@ -31,7 +32,7 @@ pub(super) async fn call(
         return Ok(invalid_params("params.name must be a string"));
     };
     if kind == ItemKind::Tool && manage::is_reserved(&asked) {
-        return Ok(manage::call(hub, &asked, &request).await);
+        return Ok(manage::call(hub, &asked, &request).boxed().await);
     }
     let mut snapshot = hub.snapshot.load_full();
     let mut refreshed = false;
@@ -40,7 +41,7 @@ pub(super) async fn call(
         if !found.choices.is_empty() {
             return forward(hub, &snapshot, kind, found, request).await;
         }
-        if refreshed || !refresh(hub, &snapshot, &asked).await {
+        if refreshed || !refresh(hub, &snapshot, &asked).boxed().await {
             break;
         }
         refreshed = true;
@@ -161,15 +162,12 @@ async fn forward(
     let principal = request.context.principal.clone();
     let (mut answer, choice) = send(candidates, request, named).await?;
     if let Some(request) = again.filter(|_| headers::are_missed(&answer))
-        && let Some(renewed) = headers::renewed(hub, kind, &found.exposed, choice).await
+        && let renewed = headers::renewed(hub, kind, &found.exposed, choice).boxed()
+        && let Some(renewed) = renewed.await
     {
         let renewed = [renewed];
-        (answer, _) = send(
-            Candidates::from(&renewed[..]).counted(counted),
-            request,
-            named,
-        )
-        .await?;
+        let candidates = Candidates::from(&renewed[..]).counted(counted);
+        (answer, _) = send(candidates, request, named).boxed().await?;
     }
     tracing::debug!(
         backend = %choice.cell.meta.name, rule = %snapshot.settings.rule_text(choice),
