@@ -175,7 +175,10 @@ impl<'de> Deserialize<'de> for RawJson {
 
 /// B1. Grammar and depth are checked by whoever steps through the text.
 pub(crate) fn utf8(bytes: &[u8]) -> Result<(), JsonError> {
-    std::str::from_utf8(bytes).map_err(|e| JsonError::Utf8(e.valid_up_to()))?;
+    // Most texts are ASCII, which is told at twice the speed.
+    if !bytes.is_ascii() {
+        std::str::from_utf8(bytes).map_err(|e| JsonError::Utf8(e.valid_up_to()))?;
+    }
     Ok(())
 }
 

@@ -8,8 +8,8 @@ use memchr::memmem::Finder;
 use crate::json::{self, JsonError, RawJson, Span, set_members, splice};
 use crate::params::meta;
 
-static URI: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"uri\""));
-static RESOURCE_URI: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"resourceUri\""));
+/// Ends `"uri"` and `"resourceUri"`: one search for both.
+static URI: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("ri\""));
 static IS_ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"isError\""));
 
 /// What `resultType` says of a result. Absent means complete, as older servers leave it out.
@@ -30,6 +30,10 @@ pub enum ResultType {
 /// # Errors
 /// If the result is no object.
 pub fn result_type(result: &RawJson) -> Result<ResultType, JsonError> {
+    // Most servers write it first, and what follows may be megabytes.
+    if result.bytes().starts_with(br#"{"resultType":"complete""#) {
+        return Ok(ResultType::Complete);
+    }
     let found = json::members(result.bytes(), |k| k == "resultType")?;
     let Some(member) = found.first() else {
         return Ok(ResultType::Complete);
@@ -82,10 +86,15 @@ const PREFIX: &[u8] = b"\"io.modelcontextprotocol/";
 /// and embedded resources in the content of tools and prompts.
 ///
 /// `rewrite` answers the new spelling, or `None` to leave a URI as it is. A result that mentions
-/// no resource is not scanned beyond two substring searches.
+/// no resource is not scanned beyond a substring search.
 pub fn rewrite_uris(result: &RawJson, mut rewrite: impl FnMut(&str) -> Option<String>) -> RawJson {
-    let finds = |finder: &Finder<'_>| finder.find(result.bytes()).is_some();
-    if !finds(&URI) && !finds(&RESOURCE_URI) {
+    let text = result.bytes();
+    let is_member = |at: usize| {
+        [&b"\"u"[..], b"\"resourceU"]
+            .iter()
+            .any(|k| text[..at].ends_with(k))
+    };
+    if !URI.find_iter(text).any(is_member) {
         return result.clone();
     }
     let mut spans = Vec::new();
@@ -224,6 +233,16 @@ mod tests {
 
     #[test]
     fn result_types() {
+        for (text, kind) in [
+            (r#"{"resultType":"complete","a":1}"#, ResultType::Complete),
+            (r#"{"a":1,"resultType":"complete"}"#, ResultType::Complete),
+            (
+                r#"{"resultType":"completed"}"#,
+                ResultType::Other(r#""completed""#.into()),
+            ),
+        ] {
+            assert_eq!(result_type(&raw(text)).unwrap(), kind, "{text}");
+        }
         assert_eq!(result_type(&raw("{}")).unwrap(), ResultType::Complete);
         let input = raw(r#"{"resultType":"input_required"}"#);
         assert_eq!(result_type(&input).unwrap(), ResultType::InputRequired);

@@ -302,8 +302,8 @@ fn special(text: &[u8], at: usize) -> usize {
     let far = &rest[near.len()..];
     let end = memchr::memchr2(b'"', b'\\', far).unwrap_or(far.len());
     // Without a way out in the middle, this takes many bytes at a time.
-    let control = far[..end].iter().fold(false, |any, b| any | (*b < b' '));
-    let end = match control {
+    let least = far[..end].iter().fold(u8::MAX, |least, b| least.min(*b));
+    let end = match least < b' ' {
         true => far.iter().position(is_special).unwrap_or(end),
         false => end,
     };
