@@ -120,6 +120,14 @@ impl Method {
         matches!(self, Self::Attach | Self::Detach | Self::Answer)
     }
 
+    /// Whether the answer is a list of what a server offers.
+    pub const fn is_list(&self) -> bool {
+        matches!(
+            self,
+            Self::ToolsList | Self::PromptsList | Self::ResourcesList | Self::ResourceTemplatesList
+        )
+    }
+
     /// Methods that only legacy revisions have; a modern request naming one is answered
     /// 404 / -32601 (R3).
     pub fn is_legacy_only(&self) -> bool {

@@ -22,6 +22,7 @@ enum Start {
 }
 
 /// How long and for whom a list may be cached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Freshness {
     pub(crate) ttl_ms: u64,
     pub(crate) public: bool,
@@ -42,7 +43,9 @@ pub(crate) fn page(
 ) -> Result<RawJson, BadCursor> {
     let start = match cursor {
         None if view.rows().len() + own.len() <= size => {
-            return Ok(write(kind, view.whole(own), None, freshness));
+            return Ok(view.whole(*freshness, || {
+                write(kind, &join(view.rows(), own), None, freshness)
+            }));
         }
         None => Start::Behind(String::new()),
         Some(cursor) => open(cursor, kind, cursors)?,

@@ -8,10 +8,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwapOption;
 use bytes::{Bytes, BytesMut};
-use mcp_router_protocol::{ItemKind, Profile, Spelling};
+use mcp_router_protocol::{ItemKind, Profile, RawJson, Spelling};
 use mcp_router_service::ClientProfile;
 
+use super::page::Freshness;
 use super::snapshot::{Entry, Table};
 use crate::dispatch::manage;
 use crate::hub::Settings;
@@ -67,7 +69,14 @@ impl Default for Views {
 pub(crate) struct View {
     /// Sorted by name, bytewise (R13).
     rows: Vec<Row>,
-    whole: OnceLock<Bytes>,
+    whole: ArcSwapOption<Whole>,
+}
+
+/// A list that fits one page, as it was answered last.
+#[derive(Debug)]
+struct Whole {
+    freshness: Freshness,
+    result: RawJson,
 }
 
 /// One item of a list.
@@ -124,7 +133,7 @@ impl Views {
         rows.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         View {
             rows,
-            whole: OnceLock::new(),
+            whole: ArcSwapOption::const_empty(),
         }
     }
 
@@ -211,16 +220,28 @@ impl View {
         &self.rows[at..]
     }
 
-    /// The definitions of all rows and then of the router's own tools, `own`, between commas.
-    pub(crate) fn whole(&self, own: &[mcp_router_protocol::RawJson]) -> &Bytes {
-        self.whole.get_or_init(|| join(&self.rows, own))
+    /// The answer with all rows, which `write` makes. The same bytes for as long as it is no less
+    /// fresh, so that an edge that has put them into its client's words may remember them.
+    pub(super) fn whole(&self, freshness: Freshness, write: impl FnOnce() -> RawJson) -> RawJson {
+        let last = self.whole.load();
+        if let Some(last) = &*last
+            && last.freshness == freshness
+        {
+            return last.result.clone();
+        }
+        let result = write();
+        self.whole.store(Some(Arc::new(Whole {
+            freshness,
+            result: result.clone(),
+        })));
+        result
     }
 }
 
 /// The definitions of some rows and of some of the router's own tools, between commas.
-pub(crate) fn join(rows: &[Row], own: &[mcp_router_protocol::RawJson]) -> Bytes {
+pub(crate) fn join(rows: &[Row], own: &[RawJson]) -> Bytes {
     let definitions = rows.iter().map(|row| &row.definition);
-    let all = definitions.chain(own.iter().map(mcp_router_protocol::RawJson::bytes));
+    let all = definitions.chain(own.iter().map(RawJson::bytes));
     let size: usize = all.clone().map(|d| d.len() + 1).sum();
     let mut out = BytesMut::with_capacity(size);
     for (at, definition) in all.enumerate() {
@@ -243,7 +264,7 @@ impl Settings {
 }
 
 /// The router's own tools, which end the list of tools.
-pub(crate) fn own(settings: &Settings, kind: ItemKind) -> &'static [mcp_router_protocol::RawJson] {
+pub(crate) fn own(settings: &Settings, kind: ItemKind) -> &'static [RawJson] {
     match kind {
         ItemKind::Tool => manage::definitions(settings),
         _ => &[],

@@ -44,7 +44,7 @@ pub(super) fn freshness(snapshot: &Snapshot, kind: ItemKind) -> Freshness {
         let live = cell.live.load();
         let ttl = match live.state {
             State::Ready | State::Asleep => match live.listing.fresh_for(kind) {
-                Some(left) => u64::try_from(left.as_millis()).unwrap_or(WATCHED_TTL),
+                Some(left) => u64::try_from(left.as_millis()).map_or(WATCHED_TTL, in_seconds),
                 None if watches(&live.info, kind) => WATCHED_TTL,
                 None => 0,
             },
@@ -55,6 +55,14 @@ pub(super) fn freshness(snapshot: &Snapshot, kind: ItemKind) -> Freshness {
             matches!(live.state, State::Ready | State::Asleep) && live.listing.public(kind);
     }
     all
+}
+
+/// Less what is over whole seconds: or else each answer would be a new one, to be written anew.
+const fn in_seconds(millis: u64) -> u64 {
+    match millis {
+        0..1000 => millis,
+        _ => millis - millis % 1000,
+    }
 }
 
 fn watches(info: &mcp_router_service::BackendInfo, kind: ItemKind) -> bool {

@@ -11,6 +11,7 @@ use mcp_router_service::{
 };
 use tower::ServiceExt;
 
+use super::kept::Kept;
 use super::mention::{CACHE_SCOPE, RESULT_TYPE, SERVER_INFO, TTL_MS};
 use super::modern::is_modern_only;
 use super::{Wire, level, no_method};
@@ -148,6 +149,9 @@ fn without_tasks(capabilities: RawJson) -> RawJson {
     set_members(&capabilities, &[("extensions", rest)]).unwrap_or(capabilities)
 }
 
+/// Who asks makes no difference here but by its revision.
+static LISTS: Kept = Kept::new();
+
 /// The answer to a legacy request.
 pub(crate) fn outcome(
     id: &RequestId,
@@ -157,7 +161,9 @@ pub(crate) fn outcome(
 ) -> Wire {
     match outcome {
         Outcome::Complete(result) => {
-            Wire::result(id, &to_revision(method, &plain(&result), revision))
+            let make = || to_revision(method, &plain(&result), revision);
+            let kept = method.is_list().then(|| LISTS.of(&result, revision, make));
+            Wire::result(id, &kept.flatten().unwrap_or_else(make))
         }
         Outcome::Error(error) => Wire::error(Some(id), &legacy_error(method, revision, error)),
         Outcome::Accepted => Wire::error(Some(id), &no_method(method)),

@@ -4,6 +4,7 @@
 //! what only one era has; [`Exchange`] turns what the router answers into [`Wire`]s.
 
 pub(crate) mod ask;
+mod kept;
 pub(crate) mod legacy;
 mod level;
 mod mention;

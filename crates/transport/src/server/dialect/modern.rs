@@ -186,6 +186,7 @@ pub(crate) fn outcome(
 ) -> Wire {
     match outcome {
         Outcome::Complete(result) if *method == Method::Listen => signature.end(id, &result),
+        Outcome::Complete(result) if method.is_list() => signature.list(id, &result),
         Outcome::Complete(result) => signature.result(id, &result, is_cacheable(method)),
         Outcome::InputRequired(interim) => signature.result(id, &interim, false),
         Outcome::Error(error) => Wire::error(Some(id), &modern_error(error)),

@@ -8,11 +8,12 @@
 
 use bytes::Bytes;
 use mcp_router_protocol::json::{self, JsonError, Span, set_members};
-use mcp_router_protocol::jsonrpc::response_parts;
+use mcp_router_protocol::jsonrpc::result_parts;
 use mcp_router_protocol::params::meta;
-use mcp_router_protocol::{RawJson, RequestId};
+use mcp_router_protocol::{RawJson, RequestId, Revision};
 
 use super::Wire;
+use super::kept::Kept;
 use super::mention::{CACHE_SCOPE, META, RESULT_TYPE, TTL_MS};
 use crate::client::Identity;
 
@@ -31,6 +32,7 @@ pub(crate) struct Signature {
     cacheable: Bytes,
     /// The same for a result that says its type.
     typed: Bytes,
+    lists: Kept,
 }
 
 impl Signature {
@@ -45,6 +47,7 @@ impl Signature {
             plain: front(&[TYPE]),
             cacheable: front(&[TYPE, TTL, SCOPE]),
             typed: front(&[]),
+            lists: Kept::new(),
             info,
         }
     }
@@ -60,6 +63,30 @@ impl Signature {
                 .among(id, result, cacheable)
                 .unwrap_or_else(|_| Wire::result(id, result)),
         }
+    }
+
+    /// The answer to request `id` for a list.
+    pub(crate) fn list(&self, id: &RequestId, list: &RawJson) -> Wire {
+        let sign = || self.signed(list).unwrap_or_else(|_| list.clone());
+        match self.lists.of(list, Revision::NEWEST_MODERN, sign) {
+            Some(signed) => Wire::result(id, &signed),
+            None => self.result(id, list, true),
+        }
+    }
+
+    /// A list with all that it must have.
+    fn signed(&self, list: &RawJson) -> Result<RawJson, JsonError> {
+        let none = RawJson::from_static("{}");
+        let meta = self.named(&list.get("_meta").unwrap_or(none))?;
+        let must: [(&str, &[u8]); 3] = [
+            ("resultType", br#""complete""#),
+            ("ttlMs", b"0"),
+            ("cacheScope", br#""private""#),
+        ];
+        let missing = must.into_iter().filter(|(key, _)| list.get(key).is_none());
+        let mut changes: Vec<_> = missing.map(|(key, value)| (key, Some(value))).collect();
+        changes.push(("_meta", Some(meta.bytes())));
+        set_members(list, &changes)
     }
 
     /// The answer that ends the listen stream `id`, and says which one it ends.
@@ -108,19 +135,17 @@ impl Signature {
         let added: String = added.filter_map(|(text, is)| is.then_some(text)).collect();
         let Some(span) = old else {
             let front = [&b"{"[..], added.as_bytes(), &self.typed[1..]].concat();
-            return Ok(before(id, &front.into(), result));
+            return Ok(before(id, &front, result));
         };
         let meta = RawJson::from_checked(text.slice(span.clone()));
         let meta = self.named(&meta)?;
-        let front = Bytes::from(["{", &*added].concat());
-        let mut parts = response_parts(Some(id), Ok(&RawJson::from_checked(front)));
         let rest = [
             text.slice(1..span.start),
             meta.into_bytes(),
             text.slice(span.end..),
         ];
-        parts.splice(2..2, rest);
-        Ok(Wire::of(parts))
+        let front = ["{", &*added].concat();
+        Ok(Wire::of(result_parts(id, front.as_bytes(), rest)))
     }
 
     /// A result's `_meta` in this router's name.
@@ -132,15 +157,12 @@ impl Signature {
 }
 
 /// An answer whose result begins with `front` and goes on with what was written in `result`.
-fn before(id: &RequestId, front: &Bytes, result: &RawJson) -> Wire {
+fn before(id: &RequestId, front: &[u8], result: &RawJson) -> Wire {
     let rest = result.bytes().slice(1..);
     let empty = rest.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'}');
     // Without the comma that nothing follows.
-    let front = front.slice(..front.len() - usize::from(empty));
-    let mut parts = response_parts(Some(id), Ok(&RawJson::from_checked(front)));
-    // Head and the members in front; then what the backend wrote; then the envelope's brace.
-    parts.insert(2, rest);
-    Wire::of(parts)
+    let front = &front[..front.len() - usize::from(empty)];
+    Wire::of(result_parts(id, front, [rest]))
 }
 
 #[cfg(test)]
@@ -225,6 +247,27 @@ mod tests {
                 assert_eq!(signed(&result, false), expected, "{meta}");
             }
         }
+    }
+
+    #[test]
+    fn r29_a_large_list_is_signed_once() {
+        let signature = Signature::new(&Identity::default());
+        let tools = r#"{"name":"t","_meta":{}},"#.repeat(400);
+        let list = format!(r#"{{"tools":[{tools}{{}}],"cacheScope":"public"}}"#);
+        let list = RawJson::parse(list.into()).unwrap();
+        let info = Identity::default().json();
+        let front = format!(
+            r#"{{"resultType":"complete","ttlMs":0,"_meta":{{"{}":{}}},"#,
+            meta::SERVER_INFO,
+            info.as_str()
+        );
+        let expected = [&front, &list.as_str()[1..]].concat();
+        let again = signature.list(&RequestId::number(1), &list);
+        assert_eq!(text(&again), expected);
+        let _held = list.clone();
+        let [first, second] = [(); 2].map(|()| signature.list(&RequestId::number(1), &list));
+        assert_eq!(text(&first), expected);
+        assert_eq!(first.parts[1].as_ptr(), second.parts[1].as_ptr());
     }
 
     #[test]
