@@ -91,7 +91,7 @@ mod tests {
     async fn what_a_call_is_moved_with_is_small() {
         let router = Router::builder().build().unwrap();
         let request = McpRequest::new(Method::ToolsCall, RawParams::default());
-        let size = size_of_val(&dispatch(router.hub.clone(), request));
+        let size = size_of_val(&dispatch(router.hub, request));
         assert!(size <= 2048, "{size}");
     }
 }
