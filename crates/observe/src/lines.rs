@@ -26,8 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How many buffers there are: as many threads add lines without meeting.
 const BUFFERS: usize = 16;
 
-/// What waits in one buffer, in bytes, before further lines are dropped.
-const MOST: usize = 1 << 20;
+/// How many lines wait for a slow reader before further ones are dropped, and how many bytes in
+/// one buffer.
+const MOST: u64 = 8_192;
+const MOST_BYTES: usize = 1 << 20;
 
 /// A buffer that has grown beyond this is not kept when it is empty again.
 const KEPT: usize = 64 << 10;
@@ -50,6 +52,8 @@ struct Shared {
     buffers: [Mutex<Buffer>; BUFFERS],
     /// Gives each line its place among all.
     next: AtomicU64,
+    /// How many lines wait no more: they were written or lost.
+    gone: AtomicU64,
     lost: AtomicUsize,
     /// Set while the writer sleeps until somebody wakes it.
     asleep: AtomicBool,
@@ -134,11 +138,14 @@ impl Shared {
             static OWN: usize = THREADS.fetch_add(1, Ordering::Relaxed) % BUFFERS;
         }
         let mut buffer = lock(&self.buffers[OWN.with(|own| *own)]);
-        if !buffer.text.is_empty() && buffer.text.len() + line.len() > MOST {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let waiting = number.saturating_sub(self.gone.load(Ordering::Relaxed));
+        let large = !buffer.text.is_empty() && buffer.text.len() + line.len() > MOST_BYTES;
+        if waiting >= MOST || large {
             self.lost.fetch_add(1, Ordering::Relaxed);
+            self.gone.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
         buffer.text.extend_from_slice(line);
         let end = buffer.text.len();
         buffer.lines.push(Line { number, end });
@@ -210,10 +217,11 @@ impl<W: Write> Writer<W> {
             }
         };
         let written = self.target.write_all(text);
+        let lines = self.taken.iter().map(|taken| taken.lines.len()).sum();
         if written.and_then(|()| self.target.flush()).is_err() {
-            let lines = self.taken.iter().map(|taken| taken.lines.len()).sum();
             self.shared.lost.fetch_add(lines, Ordering::Relaxed);
         }
+        self.shared.gone.fetch_add(lines as u64, Ordering::Relaxed);
         self.taken.iter_mut().for_each(Buffer::clear);
         self.merged.clear();
         self.merged.shrink_to(KEPT);

@@ -83,7 +83,7 @@ fn lines_of_all_threads_come_in_the_order_in_which_they_were_logged() {
 #[test]
 fn f45_a_reader_that_does_not_read_costs_a_bounded_buffer_and_lines_that_are_counted() {
     let (lines, guard, written) = start();
-    let line = "x".repeat(MOST / 4 - 1) + "\n";
+    let line = "x".repeat(MOST_BYTES / 4 - 1) + "\n";
     let logged = 16;
     for _ in 0..logged {
         log(&lines, &line);
@@ -93,6 +93,28 @@ fn f45_a_reader_that_does_not_read_costs_a_bounded_buffer_and_lines_that_are_cou
     assert!((logged - 8..=logged - 4).contains(&lost), "{lost}");
     let kept = rest(guard, written).len() / line.len();
     assert_eq!(kept + lost, logged);
+}
+
+#[test]
+fn f45_lines_beyond_a_number_are_lost_until_the_reader_is_back() {
+    let (lines, guard, written) = start();
+    let most = usize::try_from(MOST).unwrap();
+    for _ in 0..most + 5 {
+        log(&lines, "\n");
+    }
+    assert_eq!(lines.lost(), 5);
+    // Whoever reads makes room.
+    let mut read = 0;
+    while read < most {
+        read += written.recv().unwrap().len();
+    }
+    let taken = |shared: &Shared| shared.gone.load(Ordering::Relaxed) == MOST + 5;
+    while !taken(&lines.0) {
+        thread::yield_now();
+    }
+    log(&lines, "\n");
+    assert_eq!(rest(guard, written), b"\n");
+    assert_eq!(lines.lost(), 5);
 }
 
 #[test]
