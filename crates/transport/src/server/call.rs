@@ -4,6 +4,7 @@
 //! silent (R39), and every other one must end in exactly one answer (I1). All three are settled
 //! here, for every transport.
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,11 +14,10 @@ use mcp_router_service::{
     CallError, McpRequest, McpResponse, McpService, Reason, ResponseStream, Sent,
 };
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::Service;
 
 use super::dialect::{Exchange, Said, Wire};
-use super::peer::Ticket;
+use super::peer::{Cancellation, Ticket};
 
 /// What a call holds until it ends.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
-    fn cancelled(&self) -> Option<CancellationToken> {
+    fn cancelled(&self) -> Option<Cancellation> {
         self.ticket.as_ref().map(|t| t.cancelled.clone())
     }
 }
@@ -55,11 +55,12 @@ pub(crate) async fn start(
     let Some(cancelled) = hold.cancelled() else {
         return first(router, request, exchange, hold).await;
     };
-    tokio::select! {
-        biased;
-        () = cancelled.cancelled() => Head::Silent,
-        head = first(router, request, exchange, hold) => head,
-    }
+    let mut first = std::pin::pin!(first(router, request, exchange, hold));
+    poll_fn(|cx| match cancelled.poll(cx) {
+        Poll::Ready(()) => Poll::Ready(Head::Silent),
+        Poll::Pending => first.as_mut().poll(cx),
+    })
+    .await
 }
 
 async fn first(router: McpService, request: McpRequest, exchange: Exchange, hold: Hold) -> Head {
@@ -96,12 +97,12 @@ pub(crate) struct Replies {
     stream: Option<ResponseStream>,
     exchange: Exchange,
     hold: Hold,
-    cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    cancelled: Option<Cancellation>,
 }
 
 impl Replies {
     fn new(stream: ResponseStream, exchange: Exchange, hold: Hold) -> Self {
-        let cancelled = hold.cancelled().map(|c| Box::pin(c.cancelled_owned()));
+        let cancelled = hold.cancelled();
         Self {
             first: None,
             stream: Some(stream),
@@ -151,8 +152,8 @@ impl Stream for Replies {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(first));
         }
-        if let Some(cancelled) = &mut self.cancelled
-            && cancelled.as_mut().poll(cx).is_ready()
+        if let Some(cancelled) = &self.cancelled
+            && cancelled.poll(cx).is_ready()
         {
             self.end();
         }

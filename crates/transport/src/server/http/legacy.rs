@@ -39,7 +39,8 @@ pub(super) async fn message(
             method: Method::Initialize,
             params,
         } => {
-            return initialize(shared, head, &id, &params).await;
+            // Boxed: the future of every call has room for what is not.
+            return Box::pin(initialize(shared, head, &id, &params)).await;
         }
         other => other,
     };

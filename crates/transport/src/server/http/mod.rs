@@ -271,7 +271,8 @@ where
         (MCP, _) => reply::not_allowed("POST, GET, DELETE"),
         (SSE, &Method::GET) => sse::open(shared, &head),
         (SSE, _) => reply::not_allowed("GET"),
-        (SSE_POST, &Method::POST) => sse::post(shared, &head, body).await,
+        // Boxed, as nothing that is rare may make the future of every call larger.
+        (SSE_POST, &Method::POST) => Box::pin(sse::post(shared, &head, body)).await,
         (SSE_POST, _) => reply::not_allowed("POST"),
         _ => nothing_here(shared),
     }

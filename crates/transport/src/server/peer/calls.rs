@@ -1,13 +1,44 @@
 //! The requests of one client that are in flight, by the id the client gave them.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
+use futures::task::AtomicWaker;
 use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::{RawParams, RequestId};
-use tokio_util::sync::CancellationToken;
 
-type Table = HashMap<RequestId, CancellationToken>;
+type Table = HashMap<RequestId, Cancellation>;
+
+/// Tells one call that its client cancelled it. A call is one task at a time, so this is a flag
+/// and a waker, and needs no list of those who wait.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cancellation(Arc<Flag>);
+
+#[derive(Debug, Default)]
+struct Flag {
+    raised: AtomicBool,
+    /// Whoever looked last.
+    waiter: AtomicWaker,
+}
+
+impl Cancellation {
+    fn cancel(&self) {
+        self.0.raised.store(true, Ordering::Release);
+        self.0.waiter.wake();
+    }
+
+    /// Ready once the client has cancelled. Only the task that asked last is woken.
+    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+        // The waker first: what comes between would be missed.
+        self.0.waiter.register(cx.waker());
+        match self.0.raised.load(Ordering::Acquire) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+}
 
 /// In-flight requests. The lock is the client's own, held for one look-up.
 #[derive(Clone, Debug, Default)]
@@ -18,14 +49,13 @@ pub(crate) struct Calls(Arc<Mutex<Table>>);
 pub(crate) struct Ticket {
     calls: Calls,
     id: RequestId,
-    /// Fires when the client cancels.
-    pub(crate) cancelled: CancellationToken,
+    pub(crate) cancelled: Cancellation,
 }
 
 impl Calls {
     /// Enters a request; `None` if its id is in flight already (B8).
     pub(crate) fn enter(&self, id: &RequestId) -> Option<Ticket> {
-        let cancelled = CancellationToken::new();
+        let cancelled = Cancellation::default();
         let mut table = self.lock();
         if table.contains_key(id) {
             return None;
@@ -77,7 +107,28 @@ impl Drop for Ticket {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
+
+    fn is_cancelled(ticket: &Ticket) -> bool {
+        let cx = Context::from_waker(Waker::noop());
+        ticket.cancelled.poll(&cx).is_ready()
+    }
+
+    #[tokio::test]
+    async fn r39_a_call_that_waits_is_woken_by_its_cancellation() {
+        let calls = Calls::default();
+        let ticket = calls.enter(&RequestId::number(1)).unwrap();
+        let waiting = tokio::spawn(async move {
+            std::future::poll_fn(|cx| ticket.cancelled.poll(cx)).await;
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        calls.cancel_all();
+        waiting.await.unwrap();
+        assert!(calls.is_empty());
+    }
 
     #[test]
     fn b8_an_id_is_taken_while_in_flight_and_free_afterwards() {
@@ -88,7 +139,7 @@ mod tests {
         let other = calls.enter(&text).unwrap();
         drop(first);
         assert!(calls.enter(&one).is_some());
-        assert!(!other.cancelled.is_cancelled());
+        assert!(!is_cancelled(&other));
     }
 
     #[test]
@@ -99,8 +150,8 @@ mod tests {
         for id in [r#"{"requestId":"1"}"#, r#"{"requestId":3}"#, "{}"] {
             calls.cancel(&RawParams::parse(Some(id.into())).unwrap());
         }
-        assert!(!one.cancelled.is_cancelled());
+        assert!(!is_cancelled(&one));
         calls.cancel(&RawParams::parse(Some(r#"{"requestId":1}"#.into())).unwrap());
-        assert!(one.cancelled.is_cancelled() && !two.cancelled.is_cancelled());
+        assert!(is_cancelled(&one) && !is_cancelled(&two));
     }
 }

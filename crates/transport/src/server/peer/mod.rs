@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use tower::ServiceExt;
 
 pub(crate) use asks::{Asking, Asks};
-pub(crate) use calls::{Calls, Ticket};
+pub(crate) use calls::{Calls, Cancellation, Ticket};
 use standing::Standing;
 pub(crate) use standing::StandingStream;
 

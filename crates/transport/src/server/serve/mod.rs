@@ -41,8 +41,8 @@ const HYPERS_HEADERS: usize = 100;
 /// How long sessions may take to be closed upstream at the end.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// The address a connection came in on, among the request's extensions: off loopback, clients may
-/// name it in `Host`.
+/// The address a connection came in on: off loopback, clients may name it in `Host`. Who mounts the
+/// edge in a server of their own puts it among the request's extensions.
 #[derive(Clone, Copy, Debug)]
 pub struct LocalAddr(pub SocketAddr);
 
