@@ -77,11 +77,12 @@ pub(super) async fn run(options: &Options) -> ExitCode {
 }
 
 async fn measure(scenario: &Scenario, verdicts: &mut Verdicts) {
-    let (mut open, mut listed) = (Vec::new(), Vec::new());
+    let (mut open, mut listed, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..STARTS {
         let router = Logged::launch(&scenario.config, "info");
         open.push(us(router.until_open().await));
         listed.push(us(router.until_listed(&NAMES).await));
+        cpu.push(us(router.cpu()));
     }
     let most = |times: &[f64]| times.iter().copied().fold(0.0, f64::max);
     let (slowest_open, slowest_listed) = (most(&open), most(&listed));
@@ -93,6 +94,7 @@ async fn measure(scenario: &Scenario, verdicts: &mut Verdicts) {
         micros(slowest_open),
         micros(listed),
         micros(slowest_listed),
+        micros(median(cpu)),
     ]));
     verdicts.judge(
         open <= OPEN_US,

@@ -41,7 +41,9 @@ impl<'a> Sessions<'a> {
         let client = HttpClient::new(self.router.addr);
         until("no session in memory", async || {
             let page = client.get("/metrics").await.text();
-            page.lines().any(|line| line == "mcp_router_sessions 0")
+            let mut lines = page.lines();
+            let count = lines.find_map(|line| line.strip_prefix("mcp_router_sessions "));
+            count.and_then(|count| count.parse().ok()) == Some(0.0)
         })
         .await;
     }

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::process::Child;
 use tokio::time::Instant;
 
+use super::cpu::CpuTime;
 use super::free_addr;
 use crate::bench::machine;
 use crate::harness::{LegacySession, ModernClient, Router};
@@ -95,6 +96,11 @@ impl Logged {
 
     fn patience(&self, trouble: &str) {
         assert!(self.since.elapsed() < PATIENCE, "{trouble}");
+    }
+
+    /// CPU time that it and its children have used so far.
+    pub(in crate::bench) fn cpu(&self) -> Duration {
+        CpuTime::of(self.pid).since(&CpuTime::default())
     }
 
     /// A new session.
