@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_router_observe::metrics::Meters;
+use mcp_router_observe::recent::RecentCalls;
 use mcp_router_protocol::{BackendName, InvalidName, name};
 use mcp_router_routing::{CustomStrategy, Strategy};
 use mcp_router_service::seal::{KeyError, Purpose, Sealer};
@@ -59,6 +60,7 @@ pub struct RouterBuilder {
     tasks: Option<Sealer>,
     parking: Parking,
     meters: Meters,
+    recent: Option<Arc<RecentCalls>>,
 }
 
 impl Default for RouterBuilder {
@@ -85,6 +87,7 @@ impl Default for RouterBuilder {
             tasks: None,
             parking: Parking::default(),
             meters: Meters::default(),
+            recent: None,
         }
     }
 }
@@ -208,6 +211,14 @@ impl RouterBuilder {
         self
     }
 
+    /// Where the calls that end are noted, so that `get_routing_info` can tell of a tool's last one.
+    /// As for [`meters`](Self::meters), somebody else must tell of the ends.
+    #[must_use]
+    pub fn recent(mut self, recent: Arc<RecentCalls>) -> Self {
+        self.recent = Some(recent);
+        self
+    }
+
     /// Adds a backend. The order counts between equal priorities.
     #[must_use]
     pub fn backend(mut self, backend: Backend) -> Self {
@@ -247,7 +258,7 @@ impl RouterBuilder {
         let tasks = sealer(self.tasks.take(), Purpose::Task)?;
         let bridge = Bridge::new(states, self.parking);
         let mut hub = Hub::new(self.settings.clone(), cursors, tasks, bridge);
-        hub.meters = self.meters;
+        (hub.meters, hub.recent) = (self.meters, self.recent);
         let hub = Arc::new(hub);
         let recruits: Vec<_> = self
             .entries

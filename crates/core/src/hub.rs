@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mcp_router_observe::metrics::Meters;
+use mcp_router_observe::recent::RecentCalls;
 use mcp_router_routing::Strategy;
 use mcp_router_service::seal::Sealer;
 use tokio::sync::watch;
@@ -57,6 +58,8 @@ pub(crate) struct Hub {
     pub(crate) bridge: Bridge,
     /// Counts the calls.
     pub(crate) meters: Meters,
+    /// The calls that ended last, where they are noted.
+    pub(crate) recent: Option<Arc<RecentCalls>>,
     /// How often each merged list has changed: tools, prompts, resources. Streams of changes
     /// compare; nothing queues.
     pub(crate) changes: watch::Sender<Changes>,
@@ -99,6 +102,7 @@ impl Hub {
             tasks,
             bridge,
             meters: Meters::default(),
+            recent: None,
             changes: watch::Sender::new([0; 3]),
             version: AtomicU64::new(0),
             readers: Readers::default(),

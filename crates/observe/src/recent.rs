@@ -92,6 +92,20 @@ impl RecentCalls {
         noted.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
         noted.into_iter().map(|(_, call)| call).collect()
     }
+
+    /// The call of `tool` that ended last, by its exposed name, if it is still noted.
+    pub fn last_of(&self, tool: &str) -> Option<RecentCall> {
+        let wanted = cut(tool);
+        let of_tool = |slot: &&Mutex<Slot>| {
+            let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            slot.number > 0 && slot.call.method == "tools/call" && slot.call.tool == wanted
+        };
+        let noted = self.slots.iter().filter(of_tool).filter_map(read);
+        let last = noted.max_by_key(|(number, _)| *number);
+        // It may have been written over in between.
+        last.map(|(_, call)| call)
+            .filter(|call| call.tool == wanted)
+    }
 }
 
 /// Never waits, and allocates only while a slot has not yet seen names as long.
@@ -146,7 +160,11 @@ impl Slot {
 /// Writes over `into` in place; a longer text is cut.
 fn set(into: &mut String, text: &str) {
     into.clear();
-    into.push_str(&text[..text.floor_char_boundary(LONGEST)]);
+    into.push_str(cut(text));
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST)]
 }
 
 #[cfg(test)]
@@ -182,6 +200,28 @@ mod tests {
         assert_eq!(newest[0].tool, format!("t{}", RECENT + 9));
         assert_eq!(newest[RECENT - 1].tool, "t10");
         assert_eq!(recent.counts(), (RECENT as u64 + 10, 0));
+    }
+
+    #[test]
+    fn the_last_call_of_a_tool_is_found_by_its_whole_name() {
+        let recent = RecentCalls::new();
+        let long = "é".repeat(500);
+        for (tool, attempts) in [("a", 1), (&*long, 2), ("a", 3), ("b", 4)] {
+            recent.note(&CallEnd {
+                attempts,
+                ..call(tool)
+            });
+        }
+        let attempts = |tool| recent.last_of(tool).map(|call| call.attempts);
+        assert_eq!(attempts("a"), Some(3));
+        assert_eq!(attempts(&long), Some(2));
+        assert_eq!(attempts("c"), None);
+        let prompt = CallEnd {
+            method: "prompts/get",
+            ..call("c")
+        };
+        recent.note(&prompt);
+        assert_eq!(attempts("c"), None, "not a tool");
     }
 
     #[test]

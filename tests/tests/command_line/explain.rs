@@ -47,8 +47,8 @@ async fn without_a_router_the_backends_are_asked_and_settings_are_those_that_hol
     assert_eq!(told["routing"]["backend"], "first");
     assert_eq!(told["routing"]["alternatives"][0]["backend"], "second");
     assert_eq!(
-        (&told["router"], &told["last_outcome"]),
-        (&Value::Null, &Value::Null)
+        (&told["router"], &told["last_outcome"], &told["trouble"]),
+        (&Value::Null, &Value::Null, &Value::Null)
     );
     let layers = told["layers"].as_array().unwrap();
     let names: Vec<_> = layers
@@ -90,14 +90,27 @@ async fn the_running_router_knows_what_happened_before() {
         (&told["router"], &told["health"]["healthy"]),
         (&json!(url), &json!(true))
     );
-    assert_eq!(told["last_outcome"], "no failure since it was reached");
+    assert_eq!(told["trouble"], "no failure since it was reached");
     assert_eq!(told["outcomes"], json!({"ok": 2}));
+    let last = told["last_outcome"].as_str().unwrap();
+    assert!(last.starts_with("ok at 2"), "{last}");
+    assert!(last.contains(", by first, "), "{last}");
+    assert!(last.ends_with(" ms, attempts 1"), "{last}");
+    let asked = args(&["explain", "s.fail", "--json", "--url", &url]);
+    let shown = explain(asked, file.clone()).await;
+    let told: Value = serde_json::from_str(&shown.out).unwrap();
+    let last = &told["routing"]["last_call"];
+    assert_eq!(
+        (&last["outcome"], &last["backend"]),
+        (&json!("tool_error"), &json!("first"))
+    );
     let text = explain(args(&["explain", "s.add", "--url", &url]), file).await;
     for said in [
         "told by",
         "first (there: add)",
         "max_concurrency 3",
         "circuit CLOSED",
+        "last call    ok at",
     ] {
         assert!(text.out.contains(said), "{said} in {}", text.out);
     }

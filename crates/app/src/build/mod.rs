@@ -150,6 +150,9 @@ impl Plan {
             builder = builder.backend(backend);
         }
         let meters = Meters::new(OWN_TOOLS);
+        if let Some(recent) = &self.recent {
+            builder = builder.recent(recent.clone());
+        }
         let router = builder.meters(meters.clone()).build()?;
         let mut sinks: Vec<Arc<dyn CallSink>> = vec![Arc::new(meters.clone())];
         sinks.extend(

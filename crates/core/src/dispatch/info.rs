@@ -1,5 +1,6 @@
 //! `get_routing_info`: what would become of a call now. Nobody is called for it.
 
+use mcp_router_observe::utc;
 use mcp_router_protocol::ItemKind;
 use mcp_router_routing::Fitness;
 use mcp_router_service::{ClientProfile, RepeatAfter};
@@ -21,6 +22,23 @@ pub(super) struct RoutingInfo {
     first: Candidate,
     /// Who gets it next if that fails in a way that allows it, in order.
     alternatives: Vec<Candidate>,
+    /// The call that ended last, while it is noted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_call: Option<LastCall>,
+}
+
+/// How the last call of a tool ended. Whose it was is nobody else's business.
+#[derive(Debug, Serialize)]
+struct LastCall {
+    /// As in the log and the metrics.
+    outcome: &'static str,
+    /// When it ended, in RFC 3339.
+    at: String,
+    /// Who got it last; empty if nobody did.
+    backend: String,
+    latency_ms: u64,
+    /// How many times it was given to a backend.
+    attempts: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -49,7 +67,7 @@ struct Candidate {
 pub(super) fn of(hub: &Hub, tool: &str, client: &ClientProfile) -> Option<RoutingInfo> {
     let snapshot = hub.snapshot.load();
     if manage::is_offered(&snapshot.settings, tool) {
-        return Some(own(tool));
+        return Some(own(hub, tool));
     }
     let found = find(hub, &snapshot, ItemKind::Tool, tool, client);
     let candidates = Candidates {
@@ -64,11 +82,23 @@ pub(super) fn of(hub: &Hub, tool: &str, client: &ClientProfile) -> Option<Routin
         tool_name: found.exposed.to_string(),
         first: all.next()?,
         alternatives: all.collect(),
+        last_call: last_call(hub, &found.exposed),
+    })
+}
+
+fn last_call(hub: &Hub, exposed: &str) -> Option<LastCall> {
+    let call = hub.recent.as_ref()?.last_of(exposed)?;
+    Some(LastCall {
+        outcome: call.outcome.as_str(),
+        at: utc(call.at),
+        backend: call.backend,
+        latency_ms: call.duration.as_millis() as u64,
+        attempts: call.attempts,
     })
 }
 
 /// One of the router's own tools.
-fn own(tool: &str) -> RoutingInfo {
+fn own(hub: &Hub, tool: &str) -> RoutingInfo {
     RoutingInfo {
         tool_name: tool.to_owned(),
         first: Candidate {
@@ -85,6 +115,7 @@ fn own(tool: &str) -> RoutingInfo {
             reason: "one of the router's own tools, which no backend can take over".to_owned(),
         },
         alternatives: Vec::new(),
+        last_call: last_call(hub, tool),
     }
 }
 

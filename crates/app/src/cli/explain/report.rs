@@ -20,8 +20,10 @@ pub(super) struct Explanation {
     router: Option<String>,
     routing: Value,
     health: Option<Value>,
-    /// How the backend's last trouble ended; absent if nothing is known of the past.
+    /// How the last call of the tool ended; absent if nothing is known of the past.
     last_outcome: Option<String>,
+    /// What the backend failed at last, while it matters; absent as above.
+    trouble: Option<String>,
     /// How many calls of the tool have ended in which way since the router started.
     outcomes: Option<BTreeMap<String, u64>>,
     /// Outermost first; absent if the configuration does not name the backend.
@@ -51,7 +53,8 @@ impl Explanation {
         Self {
             asked: asked.to_owned(),
             router: router.map(str::to_owned),
-            last_outcome: past.map(last_outcome),
+            last_outcome: router.map(|_| last_outcome(&routing["last_call"])),
+            trouble: past.map(trouble),
             outcomes,
             layers,
             routing,
@@ -140,7 +143,10 @@ impl Explanation {
             facts.push(("calls", calls(outcomes)));
         }
         if let Some(last) = &self.last_outcome {
-            facts.push(("last", last.clone()));
+            facts.push(("last call", last.clone()));
+        }
+        if let Some(trouble) = &self.trouble {
+            facts.push(("trouble", trouble.clone()));
         }
         let mut out = String::new();
         for (name, fact) in facts {
@@ -160,7 +166,23 @@ fn asked_again(after: &Value) -> &'static str {
     }
 }
 
-fn last_outcome(health: &Value) -> String {
+fn last_outcome(call: &Value) -> String {
+    let Some(outcome) = call["outcome"].as_str() else {
+        return "none among the last that the router noted".to_owned();
+    };
+    let at = match call["backend"].as_str() {
+        Some("") | None => String::new(),
+        Some(backend) => format!(", by {backend}"),
+    };
+    format!(
+        "{outcome} at {}{at}, {} ms, attempts {}",
+        text(&call["at"]),
+        call["latency_ms"],
+        call["attempts"]
+    )
+}
+
+fn trouble(health: &Value) -> String {
     let failure = &health["last_failure"];
     match failure["error"].as_str() {
         Some(error) => format!(
