@@ -8,17 +8,16 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
 use mcp_router_health::ProbeParams;
-use mcp_router_layers::{Endpoint, Failure, Standing};
+use mcp_router_layers::{Endpoint, Standing};
 use mcp_router_protocol::{BackendName, Namespace, RawJson};
 use mcp_router_routing::Fitness;
-use mcp_router_service::{
-    BackendInfo, CallError, EventStream, McpRequest, McpResponse, McpService, Prober,
-};
+use mcp_router_service::{CallError, EventStream, McpRequest, McpResponse, McpService, Prober};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::{Layer, Service};
 
-use crate::listing::{Listing, Sources};
+use crate::listing::Sources;
+pub(crate) use crate::live::Live;
 use crate::policy::Policy;
 use crate::status::State;
 use crate::subscriptions::Subscriptions;
@@ -45,6 +44,7 @@ pub(crate) struct Meta {
     pub(crate) priority: u32,
     pub(crate) url: String,
     pub(crate) managed: bool,
+    pub(crate) registered: bool,
     pub(crate) policy: Policy,
 }
 
@@ -73,6 +73,7 @@ impl Backend {
             priority: 10,
             url: String::new(),
             managed: false,
+            registered: false,
             policy: Policy::default(),
         };
         Self {
@@ -177,6 +178,14 @@ impl Backend {
         self.meta.managed = managed;
         self
     }
+
+    /// Whether a client registered it while the router ran, which shows in its status. Default
+    /// false.
+    #[must_use]
+    pub const fn registered(mut self, registered: bool) -> Self {
+        self.meta.registered = registered;
+        self
+    }
 }
 
 impl fmt::Debug for Backend {
@@ -225,30 +234,6 @@ pub(crate) struct Ties {
     pub(crate) stop: CancellationToken,
     /// Cancelled when nobody can call it any more.
     pub(crate) gone: DropGuard,
-}
-
-/// How a backend fares.
-#[derive(Clone, Debug)]
-pub(crate) struct Live {
-    pub(crate) state: State,
-    pub(crate) info: Arc<BackendInfo>,
-    /// The last good list, possibly stale.
-    pub(crate) listing: Arc<Listing>,
-    /// The current run of failures.
-    pub(crate) error_count: u32,
-    /// At what it failed last, while it is down.
-    pub(crate) failure: Option<Arc<Failure>>,
-    /// Since when the backend is not ready.
-    pub(crate) down_since: Option<Instant>,
-    /// Whether it has answered or failed at least once since the start.
-    pub(crate) settled: bool,
-}
-
-impl Live {
-    /// Whether it is what it is going to be: listed, asleep or switched off.
-    pub(crate) fn is_there(&self) -> bool {
-        matches!(self.state, State::Ready | State::Asleep | State::Disabled)
-    }
 }
 
 impl Cell {

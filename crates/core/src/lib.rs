@@ -44,6 +44,7 @@ mod inspect;
 mod items;
 mod links;
 mod listing;
+mod live;
 mod manager;
 mod policy;
 mod probe;

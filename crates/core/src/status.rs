@@ -53,6 +53,8 @@ pub struct BackendStatus {
     pub is_managed: bool,
     /// Whether the process the router started is there; false for URLs.
     pub is_running: bool,
+    /// Whether a client registered it while the router ran; false for those of the file.
+    pub registered: bool,
     /// Where it is in its life.
     pub state: State,
     /// The last failure, while it matters.
@@ -161,6 +163,7 @@ impl BackendStatus {
             error_count: live.error_count.max(failures.unwrap_or(0)),
             in_flight: endpoints.iter().map(Endpoint::in_flight).sum(),
             is_managed: cell.meta.managed,
+            registered: cell.meta.registered,
             is_running: cell.meta.managed && live.state == State::Ready,
             state: live.state,
             last_error: live

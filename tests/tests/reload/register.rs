@@ -240,6 +240,11 @@ async fn processes_are_started_that_the_operator_has_allowed_and_stopped_when_th
         (&status["is_managed"], &status["is_running"]),
         (&json!(true), &json!(true))
     );
+    let of_the_file = router.backend("a").await;
+    assert_eq!(
+        (&status["registered"], &of_the_file["registered"]),
+        (&json!(true), &json!(false))
+    );
     let pid = log.pids("started")[0];
     manage(
         &router,

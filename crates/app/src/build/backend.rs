@@ -29,6 +29,7 @@ pub(super) fn configured(
             .priority(backend.priority)
             .url_text(edge::url_text(&backend.endpoint))
             .managed(edge::is_managed(&backend.endpoint))
+            .registered(by != NamedBy::Operator)
             .routes(backend.routes.clone())
             .safety(backend.safety)
             .trusted(by == NamedBy::Operator)
