@@ -13,12 +13,18 @@ use mcp_router_tests::harness::{Router, failure, until};
 use serde_json::{Value, json};
 
 const CALL: &str = "tools/call";
+/// The default is 16 MiB.
+const LONGEST: u64 = 256 << 10;
 
 /// A file whose circuits stay closed and whose waits are short; each backend with its namespace.
+/// Answers may be [`LONGEST`] bytes: longer ones are to be refused for their size, on a slow machine
+/// as well, before the time of an attempt is over.
 fn file(safety: &str, backends: &[(&str, &str, &Fixture)]) -> String {
-    let mut file = "routing:\n  request_timeout_seconds: 1\n  \
-         retry: { max_attempts: 3, max_backoff_seconds: 0 }\nbackends:\n"
-        .to_owned();
+    let mut file = format!(
+        "server: {{ limits: {{ max_answer_bytes: {LONGEST} }} }}\n\
+         routing:\n  request_timeout_seconds: 1\n  \
+         retry: {{ max_attempts: 3, max_backoff_seconds: 0 }}\nbackends:\n"
+    );
     let safety = match safety {
         // What is not said, too.
         "standard" => String::new(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mcp_router_tests::fixture::{Era, Fault, Rule};
 use mcp_router_tests::harness::Router;
 
-use super::{CALL, call, file, fixture, report, served_by};
+use super::{CALL, LONGEST, call, file, fixture, report, served_by};
 
 /// What a fault proves about a call that met it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,7 +56,9 @@ fn faults() -> Vec<(Fault, Proof)> {
         status(503, Some(1)),
     ];
     let wrong = [401, 403, 413, 415].map(|code| status(code, None));
-    let huge = Fault::Huge { bytes: 17 << 20 };
+    let huge = Fault::Huge {
+        bytes: LONGEST + (64 << 10),
+    };
     let lost = lost.into_iter().map(|fault| (fault, Proof::Nothing));
     let refused = refused.into_iter().map(|fault| (fault, Proof::Refused));
     let wrong = wrong.into_iter().chain([huge]);

@@ -140,6 +140,7 @@ async fn r27_a_traced_call_hangs_below_the_clients_span_and_the_backends_below_t
             .map(str::to_owned);
         assert_eq!(header, Some(ours));
 
+        router.logs().line(TRACE).await;
         let lines = router.logs().events("call");
         let recorded = lines.iter().filter(|line| line["trace_id"] == TRACE);
         let tools: Vec<_> = recorded.map(|line| &line["tool"]).collect();
