@@ -63,8 +63,14 @@ async fn each_ending_of_a_call_is_counted_under_its_word() {
         until_only(&router, "a", "a.echo", outcome, 1.0).await;
         fixture.clear_faults();
     }
-    // Each has its line in the log, with the same words.
-    let lines = router.logs().events("call");
+    // Each has its line in the log, with the same words, if a moment later.
+    let logged = || router.logs().events("call");
+    until("the last call is logged", async || {
+        let lines = logged();
+        lines.iter().any(|line| line["outcome"] == "backend_status")
+    })
+    .await;
+    let lines = logged();
     for (tool, outcome) in [
         ("a.echo", "ok"),
         ("a.fail", "tool_error"),
