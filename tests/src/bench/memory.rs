@@ -26,31 +26,26 @@ const LEFT: f64 = 0.05;
 /// Whose upstream sessions a client's calls use, and what a session may cost.
 struct Scenario {
     name: &'static str,
-    /// The key `session` of every backend.
-    session: &'static str,
-    /// At how many backends each session calls a tool.
-    calls: usize,
+    /// How many of the backends have one for each session. It is opened with the session.
+    own: usize,
     limit: Option<u64>,
 }
 
 const SCENARIOS: [Scenario; 3] = [
     Scenario {
         name: "shared upstreams",
-        session: "shared",
-        calls: 4,
+        own: 0,
         limit: Some(20 << 10),
     },
     Scenario {
         name: "own upstream at one backend",
-        session: "per_client",
-        calls: 1,
+        own: 1,
         limit: Some(40 << 10),
     },
     // Four of everything: shown, because nobody can say what it should be.
     Scenario {
         name: "own upstreams at four backends",
-        session: "per_client",
-        calls: 4,
+        own: 4,
         limit: None,
     },
 ];
@@ -105,12 +100,9 @@ async fn measure(
         format!("{name}: {:.1} MiB at rest (allowed: 12)", mib(idle)),
     );
     // What is made at first use, and pages of the program, are not the sessions'.
-    Sessions::open(&router, 100, scenario.calls)
-        .await
-        .delete()
-        .await;
+    Sessions::open(&router, 100).await.delete().await;
     let (before, _) = show("after 100 sessions", None).await;
-    let sessions = Sessions::open(&router, options.sessions, scenario.calls).await;
+    let sessions = Sessions::open(&router, options.sessions).await;
     let (full, each) = show("all open", Some(before)).await;
     if let Some(limit) = scenario.limit {
         verdicts.judge(
@@ -132,7 +124,7 @@ async fn measure(
             left * 100.0
         ),
     );
-    let sessions = Sessions::open(&router, options.sessions, scenario.calls).await;
+    let sessions = Sessions::open(&router, options.sessions).await;
     sessions.delete().await;
     let (again, _) = show("opened and deleted again", None).await;
     let more = share(again.saturating_sub(after), full.saturating_sub(before));
@@ -146,8 +138,10 @@ async fn measure(
 }
 
 fn file(scenario: &Scenario, backends: &Backends) -> String {
-    let entries = NAMES.iter().zip(&backends.urls).map(|(name, url)| {
-        let session = scenario.session;
+    let each = NAMES.iter().zip(&backends.urls).enumerate();
+    let entries = each.map(|(number, (name, url))| {
+        let own = number < scenario.own;
+        let session = if own { "per_client" } else { "shared" };
         format!("  - {{ name: {name}, namespace: {name}, url: \"{url}\", session: {session} }}\n")
     });
     format!("backends:\n{}", entries.collect::<String>())

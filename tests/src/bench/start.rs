@@ -61,13 +61,16 @@ pub(super) async fn run(options: &Options) -> ExitCode {
             judged: false,
         },
     ];
-    print(&format!("\nmedian of {STARTS} starts; the slowest\n"));
+    print(&format!(
+        "\nmedian of {STARTS} starts, and the slowest; CPU: until all are listed\n"
+    ));
     print(&head(&[
         "backends",
         "port open",
         "slowest",
         "all listed",
         "slowest",
+        "CPU",
     ]));
     let mut verdicts = Verdicts::default();
     for scenario in scenarios.iter().filter(|s| options.wants(s.name)) {

@@ -13,15 +13,13 @@ pub(super) struct Sessions<'a> {
 }
 
 impl<'a> Sessions<'a> {
-    /// Opens so many, one after another; each calls a tool at so many backends. Connections are
+    /// Opens so many, one after another; each calls a tool at every backend. Connections are
     /// closed after each request, so that what is left is the sessions'.
-    pub(super) async fn open(router: &'a Logged, count: u64, calls: usize) -> Self {
+    pub(super) async fn open(router: &'a Logged, count: u64) -> Self {
         let mut open = Vec::new();
-        for number in 0..count {
+        for _ in 0..count {
             let session = router.session().await;
-            let first = usize::try_from(number).unwrap_or(0);
-            for call in 0..calls {
-                let name = NAMES[(first + call) % NAMES.len()];
+            for name in NAMES {
                 let answer = session
                     .call(&format!("{name}.echo"), json!({"text": "x"}))
                     .await;
