@@ -12,6 +12,16 @@ use mcp_router_service::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+/// Lets the other tasks run until `there`. A promise that is broken is a panic after ten seconds of
+/// the machine's time, not a test without end.
+pub(crate) async fn until(there: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !there() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "never");
+        tokio::task::yield_now().await;
+    }
+}
+
 /// The mock's handle. Clones are the same router.
 #[derive(Clone)]
 pub(crate) struct Mock {

@@ -2,7 +2,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, duplex};
 
 use super::*;
-use crate::server::testing::Mock;
+use crate::server::testing::{Mock, until};
 
 const HELLO: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-03-26","capabilities":{"roots":{}}}}"#;
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
@@ -185,9 +185,7 @@ async fn r39_cancelled_requests_of_either_era_get_no_answer() {
             r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"#;
         client.send(&format!("{cancel}{id}}}}}")).await;
     }
-    while client.mock.dropped() < 2 {
-        tokio::task::yield_now().await;
-    }
+    until(|| client.mock.dropped() >= 2).await;
     assert_eq!(client.ask(&call("3", "echo")).await["id"], 3);
 }
 

@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Full};
 use tower::ServiceExt;
 
 use super::*;
-use crate::server::testing::Mock;
+use crate::server::testing::{Mock, until};
 
 // As they are on the wire, whatever the edge looks for.
 const SESSION: &str = "mcp-session-id";

@@ -143,9 +143,7 @@ async fn r39_a_call_can_be_cancelled_while_its_client_is_away() {
     drop(body);
     let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}"#;
     assert_eq!(edge.post(&h, cancel).await.status, 202);
-    while edge.mock.dropped() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| edge.mock.dropped() > 0).await;
     let last = [(SESSION, &*id), (LAST_EVENT, field(&first, "id"))];
     assert_eq!(edge.send("GET", "/mcp", &last, "").await.text, "");
 }

@@ -73,9 +73,7 @@ async fn a_posting_url_dies_with_its_connection_and_cannot_be_guessed() {
     }
     drop(stream);
     assert_eq!(post(&edge, &url, &call("3", "echo")).await.status, 404);
-    while edge.mock.dropped() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| edge.mock.dropped() > 0).await;
 }
 
 #[tokio::test]

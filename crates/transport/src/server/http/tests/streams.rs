@@ -167,7 +167,12 @@ async fn close_ends_every_session_here() {
     let id = edge.session("2025-11-25", "{}").await;
     let h = [(SESSION, &*id)];
     edge.post(&h, &call("1", "echo")).await;
-    let before = edge.mock.last(&McpMethod::ToolsCall).context.session.clone();
+    let before = edge
+        .mock
+        .last(&McpMethod::ToolsCall)
+        .context
+        .session
+        .clone();
     let stream = edge.open("GET", "/mcp", &h, "").await;
     edge.http.close().await;
     assert_eq!(read(stream).await.text, "");
