@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -96,6 +96,19 @@ impl Worker {
         if self.load.era == Era::Legacy && self.session.is_none() {
             self.initialize(&mut sender).await?;
         }
+        let end = self.requests(&mut sender, from, until).await?;
+        if matches!(end, End::Over) {
+            self.goodbye(&mut sender).await;
+        }
+        Ok(end)
+    }
+
+    async fn requests(
+        &mut self,
+        sender: &mut SendRequest<Full<Bytes>>,
+        from: Instant,
+        until: Instant,
+    ) -> Result<End, BoxError> {
         loop {
             let Some(due) = self.held.take().or_else(|| self.tickets.take()) else {
                 return Ok(End::Over);
@@ -113,7 +126,7 @@ impl Worker {
                 self.held = Some(due);
                 return Ok(End::Closed);
             }
-            self.exchange(&mut sender, begin, from, until).await?;
+            self.exchange(sender, begin, from, until).await?;
         }
     }
 
@@ -183,6 +196,20 @@ impl Worker {
     async fn pause(&self) {
         if self.load.rate == 0.0 {
             tokio::time::sleep(self.load.pause()).await;
+        }
+    }
+
+    /// Ends its session, as a client does that leaves: left behind, sessions would add up in the
+    /// memory of a router that is measured for an hour.
+    async fn goodbye(&mut self, sender: &mut SendRequest<Full<Bytes>>) {
+        let Some(id) = self.session.take() else {
+            return;
+        };
+        let mut request = self.load.post(Bytes::new(), Some(&id));
+        *request.method_mut() = Method::DELETE;
+        // What becomes of it is nobody's figure.
+        if sender.ready().await.is_ok() {
+            let _ = sender.send_request(request).await;
         }
     }
 

@@ -31,8 +31,9 @@ const IN_SESSIONS: f64 = 0.25;
 /// The callers connect anew so often.
 const SEGMENT: Duration = Duration::from_secs(60);
 
-/// Clients that come and go, a second.
-const VISITS: f64 = 5.0;
+/// Clients that come and go, a second. The id of an ended session is remembered until it would have
+/// expired, a quarter of a KiB each: of many more, that would be all that grows.
+const VISITS: f64 = 1.0;
 
 /// What the last tenth may hold more than the first: a twentieth, and this.
 const MORE: Held = Held {
