@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::edge::Edge;
 use super::lane::Lane;
 use super::negotiate::{Finding, Peer, negotiate};
+use super::turns::STARTS;
 use super::{level, renew, standing};
 use crate::client::backoff::Backoff;
 
@@ -58,7 +59,7 @@ async fn run(edge: &Arc<Edge>, known: &mut Option<Finding>) -> Infallible {
     loop {
         edge.link.set_connecting();
         let started = Instant::now();
-        let error = match negotiate(edge, known.as_ref()).await {
+        let error = match STARTS.take(negotiate(edge, known.as_ref())).await {
             Ok(peer) => {
                 let peer = Arc::new(peer);
                 *known = Some(peer.finding());

@@ -43,6 +43,7 @@ mod subscribe;
 mod timed;
 mod tls;
 mod traced;
+mod turns;
 mod url;
 mod wire;
 
