@@ -17,6 +17,9 @@ pub(crate) const SMALL: &str = "ok";
 pub(crate) static LARGE: LazyLock<String> =
     LazyLock::new(|| r#"A line of text, with a \"quote\".\n"#.repeat((64 << 10) / 35));
 
+/// How often the first call is made again.
+const TRIES: usize = 10;
+
 const META: &str = concat!(
     r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#,
     r#""io.modelcontextprotocol/clientCapabilities":{}}"#
@@ -65,8 +68,21 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Connects, opens a session if the case wants one, and makes the first call.
+    /// A client that has made its first call.
+    ///
+    /// In valgrind code takes long when it runs first, and a call in a session that takes long is
+    /// answered by a stream, which is not what is to be counted.
     pub(crate) async fn connect(case: Case, router: SocketAddr) -> Result<Self, BoxError> {
+        for _ in 0..TRIES {
+            if let Ok(client) = Self::first(case, router).await {
+                return Ok(client);
+            }
+        }
+        Self::first(case, router).await
+    }
+
+    /// Connects, opens a session if the case wants one, and makes a call.
+    async fn first(case: Case, router: SocketAddr) -> Result<Self, BoxError> {
         let mut peer = Peer::new(TcpStream::connect(router).await?)?;
         let mut headers = headers(case);
         if case == Case::Legacy {

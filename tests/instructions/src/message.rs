@@ -42,7 +42,8 @@ impl Peer {
                 break end + 4;
             }
         };
-        let length = length(&self.bytes[..body]).ok_or(io::ErrorKind::InvalidData)?;
+        let length = length(&self.bytes[..body])
+            .ok_or_else(|| io::Error::other(format!("no length: {}", self.bytes.escape_ascii())))?;
         self.body = body..body + length;
         while self.bytes.len() < self.body.end {
             self.more().await?;
@@ -77,7 +78,6 @@ pub(crate) fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
     std::str::from_utf8(&value[..end]).ok()
 }
 
-/// A 202 has none and says so, or is said to have none by its status.
 fn length(head: &[u8]) -> Option<usize> {
     header(head, "content-length")?.parse().ok()
 }
