@@ -88,6 +88,7 @@ impl Lines {
             shared: lines.0.clone(),
             taken: Default::default(),
             merged: Vec::new(),
+            seen: 0,
             target,
             _end: end,
         };
@@ -138,7 +139,7 @@ impl Shared {
             static OWN: usize = THREADS.fetch_add(1, Ordering::Relaxed) % BUFFERS;
         }
         let mut buffer = lock(&self.buffers[OWN.with(|own| *own)]);
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let number = self.next.fetch_add(1, Ordering::SeqCst);
         let waiting = number.saturating_sub(self.gone.load(Ordering::Relaxed));
         let large = !buffer.text.is_empty() && buffer.text.len() + line.len() > MOST_BYTES;
         if waiting >= MOST || large {
@@ -150,8 +151,8 @@ impl Shared {
         let end = buffer.text.len();
         buffer.lines.push(Line { number, end });
         drop(buffer);
-        // The writer looks into every buffer once more after it has said that it sleeps: it has
-        // seen the line, or this sees that it sleeps.
+        // The writer asks for the next number once more after it has said that it sleeps: it sees
+        // that there is a line, or this sees that it sleeps.
         if self.asleep.load(Ordering::SeqCst)
             && self.asleep.swap(false, Ordering::SeqCst)
             && let Some(writer) = self.writer.get()
@@ -173,6 +174,9 @@ struct Writer<W> {
     /// What was taken out of the buffers; empty ones take their places.
     taken: [Buffer; BUFFERS],
     merged: Vec<u8>,
+    /// The next number when it looked last: what has a lower one was in a buffer then, or in the
+    /// hands of a thread that had locked its buffer.
+    seen: u64,
     target: W,
     _end: SyncSender<()>,
 }
@@ -197,6 +201,10 @@ impl<W: Write> Writer<W> {
 
     /// Takes all there is, and tells whether there was anything.
     fn take(&mut self) -> bool {
+        let next = self.shared.next.load(Ordering::SeqCst);
+        if std::mem::replace(&mut self.seen, next) == next {
+            return false;
+        }
         for (buffer, taken) in self.shared.buffers.iter().zip(&mut self.taken) {
             let mut buffer = lock(buffer);
             if !buffer.lines.is_empty() {
@@ -230,9 +238,8 @@ impl<W: Write> Writer<W> {
     /// Sleeps until there is a line, or no more will come.
     fn sleep(&self) {
         self.shared.asleep.store(true, Ordering::SeqCst);
-        let idle = |buffer| lock(buffer).lines.is_empty();
         let awake = || !self.shared.asleep.load(Ordering::SeqCst);
-        if self.shared.buffers.iter().all(idle) {
+        if self.shared.next.load(Ordering::SeqCst) == self.seen {
             while !awake() && !self.shared.stop.load(Ordering::SeqCst) {
                 thread::park();
             }
