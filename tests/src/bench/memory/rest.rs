@@ -5,12 +5,13 @@ use std::time::Duration;
 /// A figure that stays within this has stopped.
 const STILL: u64 = 64 << 10;
 
-/// How often it is looked at, and how long it has to stay.
+/// How often it is looked at, and how long it has to stay: longer than the five seconds that
+/// closing an upstream session may take.
 const EVERY: Duration = Duration::from_millis(200);
-const STAYS: usize = 10;
+const STAYS: usize = 30;
 
 /// Looks before the last figure is taken as it is.
-const LOOKS: usize = 100;
+const LOOKS: usize = 150;
 
 /// What one process has in memory, bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -20,7 +21,7 @@ pub(super) struct Memory {
     pub(super) anonymous: u64,
 }
 
-/// Memory of `pid` once it has been the same for two seconds, or after twenty.
+/// Memory of `pid` once it has been the same for six seconds, or after thirty.
 pub(super) async fn settled(pid: u32) -> Memory {
     let (mut last, mut still) = (Memory::default(), 0);
     for _ in 0..LOOKS {
