@@ -97,6 +97,16 @@ impl Edge {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The headers of what is POSTed, with `more`.
+    pub(super) fn posting(&self, more: HeaderMap) -> HeaderMap {
+        let mut headers = self.wire.headers(more);
+        let json = HeaderValue::from_static("application/json");
+        let both = HeaderValue::from_static("application/json, text/event-stream");
+        headers.insert(header::CONTENT_TYPE, json);
+        headers.insert(header::ACCEPT, both);
+        headers
+    }
+
     /// POSTs request `id` and begins to read what comes back.
     ///
     /// # Errors
@@ -107,19 +117,36 @@ impl Edge {
         headers: HeaderMap,
         body: Rope,
         id: u64,
+    ) -> Result<Messages, Failed> {
+        let headers = self.posting(headers);
+        self.ask_with(url, headers, body, id, None).await
+    }
+
+    /// The same with all [headers](Self::posting), and with one's place among the requests in
+    /// flight.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub(super) async fn ask_with(
+        &self,
+        url: &Uri,
+        headers: HeaderMap,
+        body: Rope,
+        id: u64,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<Messages, Failed> {
         let in_session = headers.contains_key(SESSION_ID);
-        let reply = self.post(url, headers, body, permit).await?;
-        let status = reply.response.status();
+        let post = self.exchange(Method::POST, url, headers, body, permit);
+        let reply = post.await?;
+        let status = reply.status();
         if status.is_success() {
             return Ok(Messages::open(reply, self.params.answer_limit).await?);
         }
         if status == StatusCode::NOT_FOUND && in_session {
             // The session is gone, whatever the body says, and in whoever's name.
-            return Err(failed(url, status, reply.response.headers()));
+            return Err(failed(url, status, reply.headers()));
         }
-        self.refused(url, reply, id).await
+        Box::pin(self.refused(url, reply, id)).await
     }
 
     /// POSTs a message that gets no answer.
@@ -132,28 +159,16 @@ impl Edge {
         headers: HeaderMap,
         body: Rope,
     ) -> Result<(), Failed> {
-        let reply = self.post(url, headers, body, None).await?;
-        let (head, body) = reply.response.into_parts();
+        let headers = self.posting(headers);
+        let post = self.exchange(Method::POST, url, headers, body, None);
+        let reply = post.await?;
+        let (head, mut body) = reply.into_parts();
         if !head.status.is_success() {
             return Err(failed(url, head.status, &head.headers));
         }
         // Read to its end, so that the connection can be used again. What it says is nothing.
-        let _ = read_all(body, REFUSAL).await;
+        let _ = read_all(&mut body, REFUSAL).await;
         Ok(())
-    }
-
-    async fn post(
-        &self,
-        url: &Uri,
-        mut headers: HeaderMap,
-        body: Rope,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> Result<Reply, Failed> {
-        let json = HeaderValue::from_static("application/json");
-        let both = HeaderValue::from_static("application/json, text/event-stream");
-        headers.insert(header::CONTENT_TYPE, json);
-        headers.insert(header::ACCEPT, both);
-        self.send(Method::POST, url, headers, body, permit).await
     }
 
     /// Opens a stream of events.
@@ -163,9 +178,8 @@ impl Edge {
     pub(super) async fn get(&self, url: &Uri, mut headers: HeaderMap) -> Result<Messages, Failed> {
         let events = HeaderValue::from_static("text/event-stream");
         headers.insert(header::ACCEPT, events);
-        let reply = self.send(Method::GET, url, headers, Rope::default(), None);
-        let reply = reply.await?;
-        let (status, headers) = (reply.response.status(), reply.response.headers());
+        let reply = self.send(Method::GET, url, headers).await?;
+        let (status, headers) = (reply.status(), reply.headers());
         if status != StatusCode::OK || kind(headers) != Kind::Events {
             return Err(failed(url, status, headers));
         }
@@ -175,11 +189,22 @@ impl Edge {
         Ok(messages)
     }
 
-    /// Sends a request of any method.
+    /// Sends a request without a body.
     ///
     /// # Errors
     /// If there is no response.
     pub(super) async fn send(
+        &self,
+        method: Method,
+        url: &Uri,
+        headers: HeaderMap,
+    ) -> Result<Reply, Failed> {
+        let headers = self.wire.headers(headers);
+        self.exchange(method, url, headers, Rope::default(), None)
+            .await
+    }
+
+    async fn exchange(
         &self,
         method: Method,
         url: &Uri,
@@ -199,7 +224,7 @@ impl Edge {
 
     /// Modern servers send their errors with 4xx: those are answers if they name the request.
     async fn refused(&self, url: &Uri, reply: Reply, id: u64) -> Result<Messages, Failed> {
-        let (status, headers) = (reply.response.status(), reply.response.headers());
+        let (status, headers) = (reply.status(), reply.headers());
         let mut failed = failed(url, status, headers);
         if !status.is_client_error() || kind(headers) != Kind::Json {
             return Err(failed);

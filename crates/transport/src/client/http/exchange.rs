@@ -32,7 +32,7 @@ pub(super) type Posting = BoxFuture<'static, Result<(Messages, Dialect), CallErr
 
 /// One call in flight.
 pub(super) struct Exchange {
-    edge: Arc<Edge>,
+    pub(super) edge: Arc<Edge>,
     /// The legacy session of the call; modern backends have none.
     session: Option<Arc<Session>>,
     id: u64,
@@ -61,7 +61,28 @@ enum State {
 }
 
 impl Exchange {
-    pub(super) fn new(edge: &Arc<Edge>, request: &McpRequest, id: u64, posting: Posting) -> Self {
+    /// A call whose request is still to be posted.
+    pub(super) fn posting(
+        edge: &Arc<Edge>,
+        request: &McpRequest,
+        id: u64,
+        posting: Posting,
+    ) -> Self {
+        Self::new(edge, request, id, State::Posting(posting))
+    }
+
+    /// A call to which something has come back.
+    pub(super) fn reading(
+        edge: &Arc<Edge>,
+        request: &McpRequest,
+        id: u64,
+        messages: Messages,
+        dialect: Dialect,
+    ) -> Self {
+        Self::new(edge, request, id, State::Reading(messages, dialect))
+    }
+
+    fn new(edge: &Arc<Edge>, request: &McpRequest, id: u64, state: State) -> Self {
         let context = &request.context;
         Self {
             edge: edge.clone(),
@@ -73,34 +94,31 @@ impl Exchange {
             progress: context.wants_progress,
             // A legacy client's level is a matter of its session.
             logs: context.log_level.is_some() || context.session.is_some(),
-            state: State::Posting(posting),
+            state,
             elsewhere: None,
             resumed: None,
             cancel: None,
         }
     }
 
-    /// The same in a legacy session: cancelled by a message, and reached by other streams.
-    pub(super) fn within(
+    /// The same in a legacy session: cancelled by a message.
+    pub(super) fn within(mut self, cancel: Cancel) -> Self {
+        self.session = Some(cancel.session.clone());
+        self.cancel = Some(cancel);
+        self
+    }
+
+    /// And reached by other streams, in its turn.
+    pub(super) fn reached(
         mut self,
-        session: &Arc<Session>,
         request: &McpRequest,
-        mark: SentMark,
         turn: Option<OwnedSemaphorePermit>,
     ) -> Self {
-        let mux = &session.mux;
-        self.elsewhere = mux.needs_events(request).then(|| {
-            let mut ticket = mux.open_beside(self.id, request);
+        self.elsewhere = self.session.as_ref().map(|session| {
+            let mut ticket = session.mux.open_beside(self.id, request);
             ticket.keep(turn);
             ticket
         });
-        self.cancel = Some(Cancel {
-            edge: self.edge.clone(),
-            session: session.clone(),
-            id: self.id,
-            mark,
-        });
-        self.session = Some(session.clone());
         self
     }
 
@@ -212,7 +230,7 @@ impl Exchange {
     /// There is nothing left to cancel.
     fn settled(&mut self) {
         if let Some(cancel) = &mut self.cancel {
-            cancel.mark = SentMark::default();
+            cancel.settled();
         }
     }
 }
@@ -281,12 +299,29 @@ impl Source for Exchange {
 
 /// Tells a legacy backend that a call is of no interest any more. (A modern one sees its stream
 /// closed, which is the same.)
-struct Cancel {
+pub(super) struct Cancel {
     edge: Arc<Edge>,
     session: Arc<Session>,
     id: u64,
     /// Begun once the request is on its way.
     mark: SentMark,
+}
+
+impl Cancel {
+    /// Of request `id`, of which `mark` says whether it is on its way.
+    pub(super) fn new(edge: &Arc<Edge>, session: &Arc<Session>, id: u64, mark: SentMark) -> Self {
+        Self {
+            edge: edge.clone(),
+            session: session.clone(),
+            id,
+            mark,
+        }
+    }
+
+    /// There is nothing left to cancel.
+    pub(super) fn settled(&mut self) {
+        self.mark = SentMark::default();
+    }
 }
 
 impl Drop for Cancel {

@@ -6,14 +6,14 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use mcp_router_protocol::Message;
 use mcp_router_service::{CallError, Reason, Sent};
 use tokio::time::Instant;
 
+use super::body::Body;
 use super::edge::SESSION_ID;
 use super::silence::Beat;
-use super::wire::{Connection, Reply, broken};
+use super::wire::{Reply, broken};
 use crate::client::dialect::protocol_error;
 use crate::gather::Gather;
 use crate::sse::{SseDecoder, SseEvent};
@@ -36,28 +36,32 @@ pub(super) fn kind(headers: &HeaderMap) -> Kind {
         return Kind::Other;
     }
     let essence = text(header::CONTENT_TYPE).and_then(|t| t.split(';').next());
-    match essence.map(|e| e.trim().to_ascii_lowercase()).as_deref() {
-        Some("application/json") => Kind::Json,
-        Some("text/event-stream") => Kind::Events,
-        _ => Kind::Other,
+    let is = |kind: &str| essence.is_some_and(|e| e.trim().eq_ignore_ascii_case(kind));
+    if is("application/json") {
+        Kind::Json
+    } else if is("text/event-stream") {
+        Kind::Events
+    } else {
+        Kind::Other
     }
 }
 
 /// The messages of a response, in order.
 #[derive(Debug)]
 pub(super) struct Messages {
+    first: Option<Message>,
+    /// Those of an array behind it.
     ready: VecDeque<Message>,
     events: Option<Events>,
     /// The session that the response opened, if it did.
     pub(super) session: Option<HeaderValue>,
     refused: bool,
-    /// Keeps the place among the requests in flight.
-    connection: Connection,
+    /// Keeps the connection, and the place among the requests in flight.
+    body: Body,
 }
 
 #[derive(Debug)]
 struct Events {
-    body: Incoming,
     decoder: SseDecoder,
     beat: Beat,
 }
@@ -69,34 +73,27 @@ impl Messages {
     /// # Errors
     /// If the body is no MCP, is too large, or breaks off.
     pub(super) async fn open(reply: Reply, limit: usize) -> Result<Self, CallError> {
-        let Reply {
-            response,
-            connection,
-        } = reply;
-        let (head, body) = response.into_parts();
+        let (head, body) = reply.into_parts();
         let mut messages = Self {
+            first: None,
             ready: VecDeque::new(),
             events: None,
             session: head.headers.get(SESSION_ID).cloned(),
             refused: false,
-            connection,
+            body,
         };
         match kind(&head.headers) {
             Kind::Json => {
-                let text = read_all(body, limit).await?;
+                let text = read_all(&mut messages.body, limit).await?;
                 messages.parse(text)?;
             }
             Kind::Events => {
                 let decoder = SseDecoder::new(limit);
                 let beat = Beat::new();
-                messages.events = Some(Events {
-                    body,
-                    decoder,
-                    beat,
-                });
+                messages.events = Some(Events { decoder, beat });
             }
             Kind::Other => {
-                messages.connection.poison();
+                messages.body.poison();
                 return Err(protocol_error("neither JSON nor an event stream"));
             }
         }
@@ -109,7 +106,7 @@ impl Messages {
     /// If what comes is no MCP, is too large, or breaks off.
     pub(super) async fn next(&mut self) -> Result<Option<Message>, CallError> {
         loop {
-            if let Some(message) = self.ready.pop_front() {
+            if let Some(message) = self.first.take().or_else(|| self.ready.pop_front()) {
                 return Ok(Some(message));
             }
             let Some(event) = self.event().await? else {
@@ -140,7 +137,7 @@ impl Messages {
                 Ok(None) => {}
                 Err(error) => return Err(too_large().because(error)),
             }
-            match events.body.frame().await {
+            match self.body.frame().await {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         events.decoder.feed(data);
@@ -166,7 +163,7 @@ impl Messages {
 
     /// These are the messages of a refusal after all, and `first` is the next one.
     pub(super) fn refusing(mut self, first: Message) -> Self {
-        self.ready.push_front(first);
+        self.first = Some(first);
         self.refused = true;
         self
     }
@@ -187,22 +184,17 @@ impl Messages {
     }
 
     fn parse(&mut self, text: Bytes) -> Result<(), CallError> {
-        let texts = if Message::is_batch(&text) {
-            Message::split_batch(&text, BATCH)
+        let parsed = if Message::is_batch(&text) {
+            let texts = Message::split_batch(&text, BATCH);
+            let all = texts.and_then(|t| t.iter().map(Message::parse).collect::<Result<_, _>>());
+            all.map(|messages| self.ready = messages)
         } else {
-            Ok(vec![text])
+            Message::parse(&text).map(|message| self.first = Some(message))
         };
-        let parsed = texts.and_then(|t| t.iter().map(Message::parse).collect::<Result<_, _>>());
-        match parsed {
-            Ok(messages) => {
-                self.ready = messages;
-                Ok(())
-            }
-            Err(error) => {
-                self.connection.poison();
-                Err(protocol_error("not a message").because(error))
-            }
-        }
+        parsed.map_err(|error| {
+            self.body.poison();
+            protocol_error("not a message").because(error)
+        })
     }
 }
 
@@ -210,7 +202,7 @@ impl Messages {
 ///
 /// # Errors
 /// If it is larger, or breaks off.
-pub(super) async fn read_all(mut body: Incoming, limit: usize) -> Result<Bytes, CallError> {
+pub(super) async fn read_all(body: &mut Body, limit: usize) -> Result<Bytes, CallError> {
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if declared > limit {
         return Err(too_large());

@@ -16,14 +16,18 @@
 //! | `subscribe` | streams for resources that clients watch |
 //! | `traced` | the span of a call, in its headers |
 //! | `dial`, `timed`, `tls` | how connections come about |
-//! | `edge`, `messages`, `refusal`, `wire` | requests, responses, and what each failure proves |
+//! | `conn`, `idle` | a connection, and those that wait for their next call |
+//! | `edge`, `messages`, `body`, `refusal`, `wire` | requests, responses, and what each failure proves |
 
+mod body;
 mod carried;
 mod channel;
+mod conn;
 mod dial;
 mod driver;
 mod edge;
 mod exchange;
+mod idle;
 mod lane;
 mod lanes;
 mod level;

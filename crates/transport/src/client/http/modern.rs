@@ -19,34 +19,54 @@ use crate::client::respond::{Source, respond};
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
-/// The headers that repeat what the body says. Made here, never copied from anywhere.
-pub(super) fn headers(dialect: &Dialect, request: &McpRequest) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
+/// The headers that all requests share, with room for those that [`headers`] puts there.
+pub(super) fn template(dialect: &Dialect) -> HeaderMap {
     let version = HeaderValue::from_static(dialect.revision.as_str());
-    headers.insert(PROTOCOL_VERSION, version);
-    let mut put = |name, text: &str| match HeaderValue::from_str(&header::encode(text)) {
-        Ok(value) => drop(headers.insert(name, value)),
-        // Encoded text is visible ASCII.
-        Err(error) => tracing::error!(%error, "a header cannot be written"),
+    let room = HeaderValue::from_static("");
+    HeaderMap::from_iter([
+        (PROTOCOL_VERSION, version),
+        (METHOD, room.clone()),
+        (NAME, room),
+    ])
+}
+
+/// The headers that repeat what the body says, put into a copy of the [`template`]. Made here,
+/// never copied from anywhere.
+pub(super) fn headers(mut headers: HeaderMap, request: &McpRequest) -> HeaderMap {
+    let method = match &request.method {
+        Method::ToolsCall => Some(HeaderValue::from_static("tools/call")),
+        other => value(other.as_str()),
     };
-    put(METHOD, request.method.as_str());
     let params = &request.params;
     let name = match &request.method {
-        Method::ToolsCall | Method::PromptsGet => params.name(),
-        Method::ResourcesRead => params.uri(),
+        Method::ToolsCall | Method::PromptsGet => params.name_text(),
+        Method::ResourcesRead => params.uri_text(),
         Method::Other(method) if method.starts_with("tasks/") => {
-            params.get("taskId").and_then(|id| id.read_owned().ok())
+            let id = params.get("taskId").and_then(|id| id.read_owned().ok());
+            id.map(Cow::Owned)
         }
         _ => None,
     };
-    if let Some(name) = name {
-        put(NAME, &name);
+    for (header, value) in [(METHOD, method), (NAME, name.and_then(|name| value(&name)))] {
+        match value {
+            Some(value) => headers.insert(header, value),
+            None => headers.remove(header),
+        };
     }
     if request.method == Method::ToolsCall {
         repeat_params(request, &mut headers);
     }
     name_span(&mut headers, &request.context);
     headers
+}
+
+/// A text as a header's value.
+fn value(text: &str) -> Option<HeaderValue> {
+    let value = HeaderValue::from_str(&header::encode(text));
+    // Encoded text is visible ASCII.
+    value
+        .inspect_err(|error| tracing::error!(%error, "a header cannot be written"))
+        .ok()
 }
 
 /// R26: the arguments that the tool marked, and the client's headers that repeat something else:
@@ -77,7 +97,7 @@ fn repeat_params(request: &McpRequest, headers: &mut HeaderMap) {
 pub(super) fn discover_headers(identity: &RawJson) -> HeaderMap {
     let dialect = Dialect::new(Revision::NEWEST_MODERN, identity.clone());
     headers(
-        &dialect,
+        template(&dialect),
         &McpRequest::new(Method::Discover, RawParams::default()),
     )
 }
@@ -94,47 +114,31 @@ pub(super) async fn call(
         return Ok(McpResponse::Ready(Outcome::Accepted));
     }
     let id = edge.next_id();
-    let posting = {
-        let (edge, peer, request) = (edge.clone(), peer.clone(), request.clone());
-        async move {
-            let permit = edge.wire.permit().await?;
-            let body = peer.dialect.request(id, &request)?;
-            let headers = headers(&peer.dialect, &request);
-            let asked = edge.ask(&peer.url, headers, body, id, Some(permit)).await;
-            let messages = asked.map_err(|failed| {
-                if failed
-                    .status
-                    .is_some_and(|s| matches!(s.as_u16(), 404 | 405))
-                {
-                    // What answers here now is not what was found here.
-                    edge.link.wake();
-                }
-                failed.error
-            })?;
-            Ok((messages, peer.dialect.clone()))
+    let permit = edge.wire.permit().await?;
+    let body = peer.dialect.request(id, &request)?;
+    let headers = headers(peer.posting.clone(), &request);
+    let asked = edge.ask_with(&peer.url, headers, body, id, Some(permit));
+    let messages = asked.await.map_err(|failed| {
+        if matches!(failed.status.map(|s| s.as_u16()), Some(404 | 405)) {
+            // What answers here now is not what was found here.
+            edge.link.wake();
         }
-    };
-    let exchange = Exchange::new(edge, &request, id, Box::pin(posting));
-    respond(Versioned {
-        edge: edge.clone(),
-        exchange,
-    })
-    .await
+        failed.error
+    })?;
+    let exchange = Exchange::reading(edge, &request, id, messages, peer.dialect.clone());
+    respond(Versioned(exchange)).await
 }
 
 /// A call whose backend may have changed its revision under us.
-struct Versioned {
-    edge: Arc<Edge>,
-    exchange: Exchange,
-}
+struct Versioned(Exchange);
 
 impl Source for Versioned {
     async fn next(&mut self) -> Result<Event, CallError> {
-        let event = self.exchange.next().await?;
+        let event = self.0.next().await?;
         if let Event::Outcome(Outcome::Error(error)) = &event
             && error.code() == code::UNSUPPORTED_VERSION
         {
-            self.edge.link.wake();
+            self.0.edge.link.wake();
             let error = CallError::new(Reason::ProtocolError, Sent::RejectedUnexecuted);
             return Err(error.detail("protocol version no longer supported"));
         }
@@ -152,7 +156,7 @@ mod tests {
     fn made(method: Method, params: &'static str) -> HeaderMap {
         let params = RawParams::parse(Some(params.into())).unwrap();
         let dialect = Dialect::new(Revision::V2026_07_28, RawJson::from_static("{}"));
-        headers(&dialect, &McpRequest::new(method, params))
+        headers(template(&dialect), &McpRequest::new(method, params))
     }
 
     #[test]
@@ -185,7 +189,7 @@ mod tests {
         let sent = [header("region"), header("gone"), header("trace")];
         request.context.param_headers = ParamHeaders::Some(sent.into());
         let dialect = Dialect::new(Revision::V2026_07_28, RawJson::from_static("{}"));
-        let made = headers(&dialect, &request);
+        let made = headers(template(&dialect), &request);
         assert_eq!(made["mcp-param-region"], "=?base64?IGE=?=");
         assert_eq!(made["mcp-param-trace"], "client");
         assert!(!made.contains_key("mcp-param-gone"));

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use http::{StatusCode, Uri};
+use http::{HeaderMap, StatusCode, Uri};
 use mcp_router_protocol::Revision;
 use mcp_router_service::{BackendInfo, CallError, Reason, Sent};
 use tokio::time::timeout;
@@ -33,6 +33,8 @@ pub(super) struct Peer {
     /// Whether it is of the legacy era and logs: then it has to be told a level.
     pub(super) logs: bool,
     pub(super) dialect: Dialect,
+    /// The headers of a call, but for what differs from one to the next.
+    pub(super) posting: HeaderMap,
     /// The router's own conversation. Modern backends have none.
     pub(super) lane: Option<Lane>,
 }
@@ -225,17 +227,19 @@ async fn probe(edge: &Arc<Edge>, url: &Uri) -> Result<Probed, Failed> {
     let id = edge.next_id();
     let body = handshake::discover(id, &edge.identity)?;
     let headers = modern::discover_headers(&edge.identity);
-    let mut messages = edge.ask(url, headers, body, id, None).await?;
+    let mut messages = edge.ask(url, headers, body, id).await?;
     let answer = answer(&mut messages).await?;
     Ok(handshake::read_discover(&answer, TRANSPORT))
 }
 
 fn modern_peer(edge: &Arc<Edge>, url: &Uri, info: BackendInfo) -> Peer {
+    let dialect = Dialect::new(Revision::NEWEST_MODERN, edge.identity.clone());
     Peer {
         logs: false,
         url: url.clone(),
         info,
-        dialect: Dialect::new(Revision::NEWEST_MODERN, edge.identity.clone()),
+        posting: edge.posting(modern::template(&dialect)),
+        dialect,
         lane: None,
     }
 }
@@ -260,6 +264,7 @@ fn legacy_peer(edge: &Arc<Edge>, url: &Uri, info: BackendInfo, lane: Lane) -> Pe
         info,
         // The lane knows its own revision; calls go through it.
         dialect: Dialect::new(Revision::NEWEST_LEGACY, edge.identity.clone()),
+        posting: HeaderMap::new(),
         lane: Some(lane),
     }
 }

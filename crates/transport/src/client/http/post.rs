@@ -82,10 +82,10 @@ impl Poster {
     }
 
     async fn exchange(&self, headers: HeaderMap, body: Bytes) -> Result<Posted, PostError> {
-        let body = Rope::new(vec![body]);
+        let (headers, body) = (self.wire.headers(headers), Rope::new(vec![body]));
         let sent = self.wire.send(Method::POST, &self.url, headers, body, None);
         let reply = sent.await.map_err(|error| PostError(words(&error)))?;
-        let (head, body) = reply.response.into_parts();
+        let (head, body) = reply.into_parts();
         let body = Limited::new(body, ANSWER_LIMIT).collect().await;
         Ok(Posted {
             status: head.status,

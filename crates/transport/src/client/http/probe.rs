@@ -19,7 +19,6 @@ use super::messages::read_all;
 use super::url;
 use crate::client::link::Standing;
 use crate::client::probe::found;
-use crate::client::rope::Rope;
 
 /// A server that said it has no health page is believed for so long.
 const ABSENT: Duration = Duration::from_secs(600);
@@ -143,14 +142,14 @@ impl Asking {
         let reply = if own {
             let any = HeaderValue::from_static("*/*");
             let headers = HeaderMap::from_iter([(header::ACCEPT, any)]);
-            let sent = self.edge.send(method, url, headers, Rope::default(), None);
+            let sent = self.edge.send(method, url, headers);
             sent.await?
         } else {
             self.edge.wire.send_bare(method, url).await?
         };
-        let (head, body) = reply.response.into_parts();
+        let (head, mut body) = reply.into_parts();
         // What a page says besides its status is for people.
-        let _ = timeout(PAGE_TIME, read_all(body, PAGE)).await;
+        let _ = timeout(PAGE_TIME, read_all(&mut body, PAGE)).await;
         Ok(head.status)
     }
 

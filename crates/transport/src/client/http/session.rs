@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::SessionMode;
 use super::edge::{Edge, Failed, SESSION_ID};
-use super::exchange::Exchange;
+use super::exchange::{Cancel, Exchange};
 use super::messages::Messages;
 use super::traced::name_span;
 use crate::client::asks::Asks;
@@ -183,13 +183,19 @@ impl Session {
     ) -> Result<McpResponse, CallError> {
         let turn = self.mux.turn(&request.context).await?;
         let (id, mark) = (edge.next_id(), SentMark::default());
+        let mut cancel = Cancel::new(edge, self, id, mark.clone());
+        if !self.mux.needs_events(&request) {
+            let posted = self.post(edge, &request, id, &mark).await;
+            let (messages, dialect) = posted.inspect_err(|_| cancel.settled())?;
+            let exchange = Exchange::reading(edge, &request, id, messages, dialect);
+            return respond(exchange.within(cancel)).await;
+        }
         let posting = {
-            let (session, edge) = (self.clone(), edge.clone());
-            let (request, mark) = (request.clone(), mark.clone());
+            let (session, edge, request) = (self.clone(), edge.clone(), request.clone());
             async move { session.post(&edge, &request, id, &mark).await }
         };
-        let exchange = Exchange::new(edge, &request, id, Box::pin(posting));
-        respond(exchange.within(self, &request, mark, turn)).await
+        let exchange = Exchange::posting(edge, &request, id, Box::pin(posting));
+        respond(exchange.within(cancel).reached(&request, turn)).await
     }
 
     /// Posts a request, in a new session if the old one is gone.
@@ -203,15 +209,27 @@ impl Session {
         let current = self.current.load_full();
         let permit = edge.wire.permit().await?;
         let first = self.post_in(edge, &current, request, (id, mark), permit);
-        let failed = match first.await {
-            Ok(messages) => return Ok((messages, current.dialect.clone())),
-            Err(failed) => failed,
-        };
-        if !current.is_gone(&failed) {
-            return Err(failed.error);
+        match first.await {
+            Ok(messages) => Ok((messages, current.dialect.clone())),
+            Err(failed) if !current.is_gone(&failed) => Err(failed.error),
+            // Large, and seldom needed.
+            Err(failed) => {
+                Box::pin(self.post_again(edge, &current, request, (id, mark), failed)).await
+            }
         }
+    }
+
+    /// Posts a request for which the session `current` was gone in a new one, if that is safe.
+    async fn post_again(
+        &self,
+        edge: &Arc<Edge>,
+        current: &Arc<Current>,
+        request: &McpRequest,
+        (id, mark): (u64, &SentMark),
+        failed: Failed,
+    ) -> Result<(Messages, Dialect), CallError> {
         let refused = failed.status == Some(StatusCode::NOT_FOUND);
-        let next = self.reopen(edge, &current).await.map_err(|reopening| {
+        let next = self.reopen(edge, current).await.map_err(|reopening| {
             // The call itself was refused; that no new session could be had is why it stays so.
             let sent = match refused {
                 true if self.is_lost() => Sent::No,
@@ -253,16 +271,10 @@ impl Session {
     ) -> Result<Messages, Failed> {
         let body = current.dialect.request(id, request)?;
         mark.begin();
-        let mut headers = current.headers();
+        let mut headers = current.posting();
         name_span(&mut headers, &request.context);
-        let posted = edge.ask(
-            &self.url,
-            std::mem::take(&mut headers),
-            body,
-            id,
-            Some(permit),
-        );
-        posted.await
+        edge.ask_with(&self.url, headers, body, id, Some(permit))
+            .await
     }
 
     /// A new upstream session in place of `old`, unless somebody else has opened one meanwhile.
@@ -326,7 +338,7 @@ impl Session {
     pub(super) async fn ping(&self, edge: &Arc<Edge>) -> Result<(), Failed> {
         let current = self.current.load_full();
         let id = edge.next_id();
-        let asked = edge.ask(&self.url, current.headers(), handshake::ping(id), id, None);
+        let asked = edge.ask(&self.url, current.headers(), handshake::ping(id), id);
         let failed = match asked.await {
             Ok(messages) if messages.refused() => {
                 return Err(protocol_error("no longer speaks as it did").into());

@@ -182,8 +182,8 @@ async fn listen(edge: &Arc<Edge>, peer: &Arc<Peer>) -> CallError {
             Ok(body) => body,
             Err(error) => return error,
         };
-        let headers = modern::headers(&peer.dialect, &request);
-        match in_time(edge, edge.ask(&peer.url, headers, body, id, None)).await {
+        let headers = modern::headers(peer.posting.clone(), &request);
+        match in_time(edge, edge.ask_with(&peer.url, headers, body, id, None)).await {
             Ok(messages) => {
                 if std::mem::replace(&mut worked, true) {
                     all_changed(edge);

@@ -63,9 +63,9 @@ async fn stream(
 ) -> Result<McpResponse, CallError> {
     let id = edge.next_id();
     let body = peer.dialect.request(id, &request)?;
-    let headers = modern::headers(&peer.dialect, &request);
+    let headers = modern::headers(peer.posting.clone(), &request);
     // It may last for days: no place among the requests in flight.
-    let opening = edge.ask(&peer.url, headers, body, id, None);
+    let opening = edge.ask_with(&peer.url, headers, body, id, None);
     let messages = standing::in_time(edge, opening).await?;
     respond(Listening {
         edge: edge.clone(),

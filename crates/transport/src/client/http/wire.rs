@@ -8,15 +8,19 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
+use hyper::client::conn::http2;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector, capture_connection};
-use hyper_util::client::legacy::{self, Client};
+use hyper_util::client::legacy::connect::{Connection as _, HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use mcp_router_service::{CallError, Reason, Sent};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tower::{BoxError, ServiceExt};
 
+use super::body::{Body, Carrier};
+use super::conn::{Conn, Unanswered};
 use super::dial::Dialler;
+use super::idle::{Idle, Line};
 use super::timed::{Timed, TimedOut};
 use super::{HttpBackendParams, tls};
 use crate::client::rope::Rope;
@@ -46,40 +50,21 @@ const OWN: [&str; 12] = [
 
 type Connector = Timed<HttpsConnector<Timed<Dialler>>>;
 
+/// A response whose body has not been read, and the right to read it.
+pub(super) type Reply = Response<Body>;
+
 /// The connections to one backend.
 #[derive(Debug)]
 pub(super) struct Wire {
     /// Replaced by [`renew`](Self::renew). Requests in flight keep the one they began with.
-    client: ArcSwap<Client<Connector, Rope>>,
-    builder: legacy::Builder,
+    idle: ArcSwap<Idle>,
+    idle_timeout: Duration,
     connector: Connector,
     /// Sent with every request. Nothing of any client's request ever gets here (R50).
     base: HeaderMap,
     permits: Arc<Semaphore>,
+    max_connections: usize,
     queue_timeout: Duration,
-}
-
-/// A response whose body has not been read, and the right to read it.
-#[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) response: Response<Incoming>,
-    pub(super) connection: Connection,
-}
-
-/// The connection a response came on, and one's place among the requests in flight.
-#[derive(Debug)]
-pub(super) struct Connection {
-    captured: CaptureConnection,
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Connection {
-    /// F8: a connection on which nonsense came carries no further request.
-    pub(super) fn poison(&self) {
-        if let Some(connected) = &*self.captured.connection_metadata() {
-            connected.poison();
-        }
-    }
 }
 
 impl Wire {
@@ -93,22 +78,14 @@ impl Wire {
             .https_or_http()
             .enable_all_versions()
             .wrap_connector(Timed::new(dialler, params.connect_timeout));
-        let connector = Timed::new(https, params.connect_timeout + params.tls_timeout);
-        let mut builder = Client::builder(TokioExecutor::new());
-        builder
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(params.idle_timeout)
-            .pool_max_idle_per_host(params.max_connections)
-            // hyper's own limit of 100 headers is kept: told the same number, it reads slower.
-            // Only requests of which nothing was written.
-            .retry_canceled_requests(true);
+        let most = params.max_connections;
         Self {
-            client: ArcSwap::from_pointee(builder.build(connector.clone())),
-            builder,
-            connector,
-            base: base(&params.headers),
-            permits: Arc::new(Semaphore::new(params.max_connections)),
+            idle: ArcSwap::from_pointee(Idle::new(most, params.idle_timeout)),
+            idle_timeout: params.idle_timeout,
+            connector: Timed::new(https, params.connect_timeout + params.tls_timeout),
+            base: base(params),
+            permits: Arc::new(Semaphore::new(most)),
+            max_connections: most,
             queue_timeout: params.queue_timeout,
         }
     }
@@ -116,8 +93,15 @@ impl Wire {
     /// From now on requests go over new connections, to where the name points now. Those in
     /// flight end where they are.
     pub(super) fn renew(&self) {
-        let client = self.builder.build(self.connector.clone());
-        self.client.store(Arc::new(client));
+        let idle = Idle::new(self.max_connections, self.idle_timeout);
+        self.idle.store(Arc::new(idle));
+    }
+
+    /// What every request carries, and `more`.
+    pub(super) fn headers(&self, more: HeaderMap) -> HeaderMap {
+        let mut headers = self.base.clone();
+        headers.extend(more);
+        headers
     }
 
     /// A place among the requests in flight.
@@ -125,18 +109,23 @@ impl Wire {
     /// # Errors
     /// If none gets free in time.
     pub(super) async fn permit(&self) -> Result<OwnedSemaphorePermit, CallError> {
-        let permits = self.permits.clone();
-        if let Ok(permit) = permits.clone().try_acquire_owned() {
-            return Ok(permit);
+        match self.permits.clone().try_acquire_owned() {
+            Ok(permit) => Ok(permit),
+            // Large for its timer, and seldom needed.
+            Err(_) => Box::pin(self.place()).await,
         }
-        match timeout(self.queue_timeout, permits.acquire_owned()).await {
+    }
+
+    async fn place(&self) -> Result<OwnedSemaphorePermit, CallError> {
+        let queue = self.permits.clone().acquire_owned();
+        match timeout(self.queue_timeout, queue).await {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(CallError::new(Reason::Overloaded, Sent::No)),
         }
     }
 
-    /// Sends one request and waits for the head of its response. `permit` is held until the body
-    /// is dropped.
+    /// Sends one request to the backend's own origin, with [all](Self::headers) its headers, and
+    /// waits for the head of its response. `permit` is held until the body is dropped.
     ///
     /// # Errors
     /// If there is no response at all; any status is one.
@@ -150,11 +139,32 @@ impl Wire {
     ) -> Result<Reply, CallError> {
         let mut request = Request::new(body);
         *request.method_mut() = method;
-        *request.uri_mut() = url.clone();
-        *request.headers_mut() = self.base.clone();
-        request.headers_mut().extend(headers);
-        let captured = capture_connection(&mut request);
-        self.begin(request, captured, permit).await
+        *request.headers_mut() = headers;
+        let idle = self.idle.load_full();
+        loop {
+            let used = idle.take();
+            let fresh = used.is_none();
+            let line = match used {
+                Some(line) => line,
+                // Large, and seldom needed.
+                None => Box::pin(self.connect(url, &idle)).await?,
+            };
+            let mut unanswered = match over(line, request, url, &idle).await {
+                Ok((response, carrier)) => {
+                    return Ok(response.map(|incoming| Body::new(incoming, carrier, permit)));
+                }
+                Err(error) => error,
+            };
+            match unanswered.take_message() {
+                // Its server had closed the connection before anything was written.
+                Some(unwritten) if !fresh => request = unwritten,
+                Some(_) => {
+                    let lost = CallError::new(Reason::BackendLost, Sent::No);
+                    return Err(lost.because(unanswered.into_error()));
+                }
+                None => return Err(failure(unanswered.into_error())),
+            }
+        }
     }
 
     /// Sends a request without a body to another origin: nothing of what is configured goes along.
@@ -164,26 +174,66 @@ impl Wire {
     pub(super) async fn send_bare(&self, method: Method, url: &Uri) -> Result<Reply, CallError> {
         let mut request = Request::new(Rope::default());
         *request.method_mut() = method;
-        *request.uri_mut() = url.clone();
-        let captured = capture_connection(&mut request);
-        self.begin(request, captured, None).await
+        request
+            .headers_mut()
+            .extend(host(url).map(|host| (header::HOST, host)));
+        // Kept for nobody.
+        let idle = Arc::new(Idle::new(0, Duration::ZERO));
+        let line = Box::pin(self.connect(url, &idle)).await?;
+        let (response, carrier) = over(line, request, url, &idle)
+            .await
+            .map_err(|error| failure(error.into_error()))?;
+        Ok(response.map(|incoming| Body::new(incoming, carrier, None)))
     }
 
-    async fn begin(
-        &self,
-        request: Request<Rope>,
-        captured: CaptureConnection,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> Result<Reply, CallError> {
-        let sent = self.client.load().request(request);
-        let response = sent.await.map_err(failure)?;
-        Ok(Reply {
-            response,
-            connection: Connection {
-                captured,
-                _permit: permit,
-            },
-        })
+    /// A new connection, for `idle` to keep.
+    ///
+    /// # Errors
+    /// If there is none. Nothing was sent then.
+    async fn connect(&self, url: &Uri, idle: &Arc<Idle>) -> Result<Line, CallError> {
+        let connecting = self.connector.clone().oneshot(url.clone());
+        let stream = connecting.await.map_err(unconnected)?;
+        let unspoken = |error| unconnected(Box::new(error) as BoxError);
+        if !stream.connected().is_negotiated_h2() {
+            return Ok(Line::Own(Conn::new(stream, idle).await.map_err(unspoken)?));
+        }
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        let opening = builder.timer(TokioTimer::new()).handshake(stream);
+        let (shared, connection) = opening.await.map_err(unspoken)?;
+        // It ends with the last of its requests and of those that can make others.
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "shared connection ended");
+            }
+        });
+        Ok(Line::Shared(idle.share(shared)))
+    }
+}
+
+/// Sends a request that has everything but where it goes.
+async fn over(
+    line: Line,
+    mut request: Request<Rope>,
+    url: &Uri,
+    idle: &Arc<Idle>,
+) -> Result<(Response<Incoming>, Carrier), Unanswered> {
+    match line {
+        Line::Own(conn) => {
+            let path = url.path_and_query().cloned();
+            *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
+            let (response, conn) = conn.send(request).await?;
+            Ok((response, Carrier::Own(conn)))
+        }
+        Line::Shared(mut shared) => {
+            *request.uri_mut() = url.clone();
+            // Its place is taken by the URL, unless another one was configured.
+            let named = request.headers().get(header::HOST);
+            if named.is_some() && named == host(url).as_ref() {
+                request.headers_mut().remove(header::HOST);
+            }
+            let response = shared.try_send_request(request).await.map_err(Box::new)?;
+            Ok((response, Carrier::Shared(Arc::downgrade(idle))))
+        }
     }
 }
 
@@ -197,7 +247,8 @@ fn tcp() -> HttpConnector {
     tcp
 }
 
-fn base(configured: &HeaderMap) -> HeaderMap {
+fn base(params: &HttpBackendParams) -> HeaderMap {
+    let configured = &params.headers;
     let mut base = HeaderMap::with_capacity(configured.len() + 2);
     for (name, value) in configured {
         if OWN.contains(&name.as_str()) || name.as_str().starts_with("mcp-param-") {
@@ -213,32 +264,45 @@ fn base(configured: &HeaderMap) -> HeaderMap {
             "mcp-router/",
             env!("CARGO_PKG_VERSION")
         )));
+    if let Some(host) = host(&params.url) {
+        base.entry(header::HOST).or_insert(host);
+    }
     base
 }
 
-/// What a request that got no response proves.
-fn failure(error: legacy::Error) -> CallError {
-    if error.is_connect() && causes(&error).any(is_our_own_want) {
+/// The host that a request to `url` names, with the port if it is not the usual one.
+fn host(url: &Uri) -> Option<HeaderValue> {
+    let host = url.host()?;
+    let usual = match url.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    };
+    match url.port_u16().filter(|port| *port != usual) {
+        Some(port) => HeaderValue::try_from(format!("{host}:{port}")).ok(),
+        None => HeaderValue::from_str(host).ok(),
+    }
+}
+
+/// What it proves that there is no connection.
+fn unconnected(error: BoxError) -> CallError {
+    if causes(&*error).any(is_our_own_want) {
         return CallError::new(Reason::Overloaded, Sent::No)
             .detail("the router has no sockets left")
             .because(error);
     }
-    if error.is_connect() {
-        let detail = kind(&error);
-        return CallError::new(Reason::ConnectFailed, Sent::No)
-            .detail(detail)
-            .because(error);
-    }
-    let hyper = causes(&error).find_map(|e| e.downcast_ref::<hyper::Error>());
-    let failed = match hyper {
-        // The connection ended before any of the request was written.
-        Some(e) if e.is_canceled() => CallError::new(Reason::BackendLost, Sent::No),
-        Some(e) if e.is_parse_too_large() => CallError::new(Reason::TooLarge, Sent::Unknown),
-        Some(e) if e.is_parse() => {
-            CallError::new(Reason::ProtocolError, Sent::Unknown).detail("not HTTP")
-        }
-        Some(e) if e.is_user() => CallError::new(Reason::Internal, Sent::No),
-        _ => CallError::new(Reason::BackendLost, Sent::Unknown),
+    CallError::new(Reason::ConnectFailed, Sent::No)
+        .detail(kind(&*error))
+        .because(error)
+}
+
+/// What a request that got no response proves, where nothing says that it was not written.
+fn failure(error: hyper::Error) -> CallError {
+    let failed = if error.is_parse_too_large() {
+        CallError::new(Reason::TooLarge, Sent::Unknown)
+    } else if error.is_parse() {
+        CallError::new(Reason::ProtocolError, Sent::Unknown).detail("not HTTP")
+    } else {
+        CallError::new(Reason::BackendLost, Sent::Unknown)
     };
     failed.because(error)
 }
@@ -266,7 +330,7 @@ pub(super) fn broken(error: hyper::Error) -> CallError {
 }
 
 /// The failure to connect in words of our own: nothing that a name server or peer chose.
-fn kind(error: &legacy::Error) -> String {
+fn kind(error: &(dyn Error + 'static)) -> String {
     for cause in causes(error) {
         if cause.is::<TimedOut>() {
             return "no connection in time".to_owned();
@@ -299,3 +363,6 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
         Some(error)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,6 @@ use crate::client::handshake;
 use crate::client::http::edge::{Edge, Failed, PROTOCOL_VERSION, SESSION_ID};
 use crate::client::http::messages::Messages;
 use crate::client::owner::Owner;
-use crate::client::rope::Rope;
 
 /// A session younger than this is not the reason for a 400.
 const YOUNG: Duration = Duration::from_secs(5);
@@ -27,6 +26,8 @@ const CLOSE: Duration = Duration::from_secs(2);
 pub(super) struct Current {
     pub(super) id: Option<HeaderValue>,
     pub(super) dialect: Dialect,
+    /// The headers of its calls.
+    posting: HeaderMap,
     opened: Instant,
 }
 
@@ -34,11 +35,22 @@ impl Current {
     /// The session that `text` names, which [`to_text`](Self::to_text) wrote here or elsewhere.
     pub(super) fn carried(text: &str, edge: &Edge) -> Option<Self> {
         let (revision, id) = text.split_once(' ')?;
-        Some(Self {
-            id: Some(HeaderValue::from_str(id).ok()?),
-            dialect: Dialect::new(revision.parse().ok()?, edge.identity.clone()),
+        let id = HeaderValue::from_str(id).ok()?;
+        Some(Self::new(edge, Some(id), revision.parse().ok()?))
+    }
+
+    fn new(edge: &Edge, id: Option<HeaderValue>, revision: Revision) -> Self {
+        Self {
+            posting: edge.posting(headers(id.as_ref(), revision)),
+            id,
+            dialect: Dialect::new(revision, edge.identity.clone()),
             opened: Instant::now(),
-        })
+        }
+    }
+
+    /// The headers of a call, with all that each request carries.
+    pub(super) fn posting(&self) -> HeaderMap {
+        self.posting.clone()
     }
 
     /// What another replica needs to go on in this session; `None` if it has no id.
@@ -67,10 +79,10 @@ impl Current {
     /// or not know how (404, 405).
     pub(super) async fn end(&self, edge: &Edge, url: &Uri) {
         let (backend, headers) = (&edge.params.name, self.headers());
-        let delete = edge.send(Method::DELETE, url, headers, Rope::default(), None);
+        let delete = edge.send(Method::DELETE, url, headers);
         match timeout(CLOSE, delete).await {
             Ok(Ok(reply)) => {
-                let status = reply.response.status().as_u16();
+                let status = reply.status().as_u16();
                 tracing::debug!(%backend, status, "upstream session closed");
             }
             Ok(Err(failed)) => {
@@ -113,14 +125,11 @@ pub(super) async fn initialize(
     let id = edge.next_id();
     let body = handshake::initialize(id, &owner.declared, &owner.info);
     let opening = async {
-        let mut messages = edge.ask(url, HeaderMap::new(), body, id, None).await?;
+        let mut messages = edge.ask(url, HeaderMap::new(), body, id).await?;
         let answer = answer(&mut messages).await?;
         let (revision, info) = handshake::read_initialize(answer, TRANSPORT)?;
-        let current = Current {
-            id: messages.session.take().and_then(|id| own(&id)),
-            dialect: Dialect::new(revision, edge.identity.clone()),
-            opened: Instant::now(),
-        };
+        let id = messages.session.take().and_then(|id| own(&id));
+        let current = Current::new(edge, id, revision);
         edge.tell(url, current.headers(), handshake::initialized())
             .await?;
         Ok((current, info))
