@@ -309,7 +309,8 @@ pub fn set_members(
     let mut all = Vec::new();
     let mut touched = false;
     for member in members(&json.0, |_| true)? {
-        touched |= changes.iter().any(|(k, _)| *k == member.key);
+        let change = changes.iter().find(|(k, _)| *k == member.key);
+        touched |= change.is_some_and(|(_, new)| *new != Some(&json.0[member.value.clone()]));
         all.push(member);
     }
     let added: Vec<_> = changes

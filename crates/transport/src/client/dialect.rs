@@ -25,6 +25,8 @@ pub(crate) type Answer = Result<RawJson, ErrorObject>;
 #[derive(Clone, Debug)]
 pub(crate) struct Dialect {
     pub(crate) revision: Revision,
+    /// The revision as JSON.
+    version: Bytes,
     /// The router's own `clientInfo`.
     pub(crate) identity: RawJson,
 }
@@ -49,7 +51,11 @@ impl Asked {
 
 impl Dialect {
     pub(crate) fn new(revision: Revision, identity: RawJson) -> Self {
-        Self { revision, identity }
+        Self {
+            revision,
+            version: format!("\"{revision}\"").into(),
+            identity,
+        }
     }
 
     pub(crate) fn era(&self) -> Era {
@@ -58,17 +64,19 @@ impl Dialect {
 
     /// A request as this hop's backend must get it.
     pub(crate) fn request(&self, id: u64, request: &McpRequest) -> Result<Rope, CallError> {
-        let token = id.to_string();
-        let token = request.context.wants_progress.then_some(token.as_bytes());
+        let token = request.context.wants_progress.then(|| id.to_string());
         let id = RequestId::number(id);
         let old = request.params.meta();
         let trace = request.context.trace.map(|trace| format!("\"{trace}\""));
         let hop = Hop {
-            token,
+            token: token.as_deref().map(str::as_bytes),
             trace: trace.as_deref().map(str::as_bytes),
         };
         let new = match self.era() {
-            Era::Modern => Some(self.modern_meta(old.as_ref(), &request.context, hop)?),
+            Era::Modern => {
+                let new = self.modern_meta(old.as_ref(), &request.context, hop)?;
+                Some(new).filter(|new| old.as_ref() != Some(new))
+            }
             Era::Legacy => legacy_meta(old.as_ref(), hop)?,
         };
         let params = self.reduced(request)?;
@@ -106,7 +114,6 @@ impl Dialect {
         context: &RequestContext,
         hop: Hop<'_>,
     ) -> Result<RawJson, CallError> {
-        let version = format!("\"{}\"", self.revision);
         let client = &context.client;
         let none = able::nothing();
         let bridged;
@@ -132,7 +139,7 @@ impl Dialect {
         let level = context.log_level.or(session);
         let level = level.map(|level| format!("\"{level}\""));
         let changes: [(&str, Option<&[u8]>); 7] = [
-            (meta::PROTOCOL_VERSION, Some(version.as_bytes())),
+            (meta::PROTOCOL_VERSION, Some(&self.version)),
             (meta::CLIENT_CAPABILITIES, Some(capabilities.bytes())),
             (meta::CLIENT_INFO, Some(info.bytes())),
             (meta::LOG_LEVEL, level.as_ref().map(|l| l.as_bytes())),

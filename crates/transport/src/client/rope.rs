@@ -9,8 +9,12 @@ use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
+
+/// The length in bytes up to which a body is joined after all: copying so little costs less than
+/// handing on slice by slice.
+const SMALL: usize = 4096;
 
 /// Slices to be written one after the other: the body of a request, or a line.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +83,12 @@ impl Body for Rope {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.len <= SMALL && self.parts.len() > 1 {
+            let mut all = BytesMut::with_capacity(self.len);
+            self.parts.drain(..).for_each(|p| all.extend_from_slice(&p));
+            self.len = 0;
+            return Poll::Ready(Some(Ok(Frame::data(all.freeze()))));
+        }
         let part = self.parts.pop_front();
         self.len -= part.as_ref().map_or(0, Bytes::len);
         Poll::Ready(part.map(|p| Ok(Frame::data(p))))
@@ -95,7 +105,25 @@ impl Body for Rope {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt;
+
     use super::*;
+
+    #[tokio::test]
+    async fn small_bodies_are_one_piece_and_large_ones_are_not_copied() {
+        let large = Bytes::from(vec![b'x'; SMALL]);
+        for (last, pieces) in [(Bytes::from_static(b"c"), 1), (large, 3)] {
+            let mut rope = Rope::new(vec!["a".into(), "b".into(), last.clone()]);
+            let whole = [b"ab", &*last].concat();
+            assert_eq!(rope.size_hint().exact(), Some(whole.len() as u64));
+            let mut came = Vec::new();
+            while let Some(frame) = rope.frame().await {
+                came.push(frame.unwrap().into_data().unwrap());
+            }
+            assert_eq!((came.len(), came.concat()), (pieces, whole));
+            assert!(rope.is_end_stream());
+        }
+    }
 
     #[test]
     fn slices_leave_in_order_whatever_the_steps() {
