@@ -1,7 +1,7 @@
 //! Raw JSON: checked once, then carried as the bytes it was.
 //!
 //! A value tree would reorder members, round numbers and cost several times the call itself. So
-//! the router checks a message ([`check`]), finds the few members it needs ([`members`]) and
+//! the router checks a message ([`RawJson::parse`]), finds the few members it needs ([`members`]) and
 //! replaces byte ranges ([`splice`]).
 
 use std::borrow::Cow;
