@@ -116,10 +116,12 @@ impl Fixture {
         self.state.faults.clear();
     }
 
-    /// Refuses new connections and closes the open ones, as a stopped server does.
+    /// Refuses new connections and closes the open ones, as a stopped server does. Returns when all
+    /// are closed: a request sent after that cannot get into one.
     pub async fn go_down(&self) {
         self.door.set_open(false).await;
         self.door.cut();
+        self.door.until_closed().await;
     }
 
     /// Listens again, on the same port.
