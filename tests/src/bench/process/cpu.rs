@@ -67,6 +67,8 @@ fn first(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
+    /// Threads of other tests come and go in this process: what is lost with them is at most what ticks
+    /// can be wrong by.
     #[test]
     fn a_busy_thread_shows_and_a_thread_that_ended_is_not_lost() {
         let own = std::process::id();
@@ -77,15 +79,16 @@ mod tests {
                 std::hint::spin_loop();
             }
         };
+        let time = 4 * ROUNDING;
         let before = CpuTime::of(own);
 
-        burn(Duration::from_millis(20));
+        burn(time);
         let alone = CpuTime::of(own);
-        let thread = std::thread::spawn(move || burn(Duration::from_millis(50)));
+        let thread = std::thread::spawn(move || burn(time));
         thread.join().expect("it burns");
 
-        assert!(alone.since(&before) >= Duration::from_millis(10));
-        assert!(CpuTime::of(own).since(&alone) >= Duration::from_millis(40));
+        assert!(alone.since(&before) >= time / 2);
+        assert!(CpuTime::of(own).since(&alone) >= time / 2);
     }
 
     #[test]
