@@ -29,6 +29,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alarm;
 mod answer;
 mod context;
 mod deadline;
@@ -43,6 +44,7 @@ pub mod seal;
 mod session;
 mod trail;
 
+pub use alarm::Alarm;
 pub use answer::{Class, Classify, HoldGuard, Serving};
 pub use context::{ClientProfile, Pin, Principal, RequestContext, SharedContext};
 pub use deadline::{Deadline, HARD_CAP, Pause};
