@@ -1,6 +1,7 @@
 //! The files that a configuration is made from: what they hold, and where to look for changes.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
@@ -67,6 +68,14 @@ pub(super) fn directories(files: &[PathBuf]) -> BTreeSet<PathBuf> {
     named.chain(real.map(|file| parent(&file))).collect()
 }
 
+/// What the files are called, by the names given and by those that they lead to.
+pub(super) fn names(files: &[PathBuf]) -> BTreeSet<OsString> {
+    let real = files.iter().filter_map(|file| file.canonicalize().ok());
+    let all = files.iter().cloned().chain(real);
+    all.filter_map(|file| file.file_name().map(ToOwned::to_owned))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,5 +110,9 @@ mod tests {
         let found = directories(&[root.join("link")]);
         assert_eq!(found, BTreeSet::from([root.clone(), root.join("a")]));
         assert_eq!(directories(&["f".into()]).first().unwrap(), Path::new("."));
+        assert_eq!(
+            names(&[root.join("link")]),
+            ["f", "link"].map(OsString::from).into()
+        );
     }
 }

@@ -5,15 +5,18 @@
 //! time to time does. A file that is being written is left in peace until it has been the same for a
 //! moment.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::event::ModifyKind;
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::files::{Contents, directories};
+use super::files::{Contents, directories, names};
 
 /// How long files must have been the same to be taken as written.
 const QUIET: Duration = Duration::from_millis(500);
@@ -109,10 +112,10 @@ impl Watch {
 
 fn watcher(files: &[PathBuf], told: &Arc<Notify>) -> notify::Result<RecommendedWatcher> {
     let told = told.clone();
-    // Whatever it is, errors included, is a reason to look.
+    let names = names(files);
+    // An error is a reason to look, too.
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading a file is no news of it, and we read them ourselves.
-        if !event.is_ok_and(|event| event.kind.is_access()) {
+        if event.map_or(true, |event| concerns(&event, &names)) {
             told.notify_one();
         }
     })?;
@@ -120,4 +123,57 @@ fn watcher(files: &[PathBuf], told: &Arc<Notify>) -> notify::Result<RecommendedW
         watcher.watch(&directory, RecursiveMode::NonRecursive)?;
     }
     Ok(watcher)
+}
+
+/// Whether the files may hold something else after this. A log that is written beside them is no
+/// reason to read them a hundred times a second.
+fn concerns(event: &notify::Event, names: &BTreeSet<OsString>) -> bool {
+    match event.kind {
+        // Reading a file is no news of it, and we read them ourselves.
+        EventKind::Access(_) => false,
+        // Whatever is exchanged in the directory may be a link on the way to a file.
+        EventKind::Modify(ModifyKind::Name(_)) => true,
+        EventKind::Modify(_) => {
+            let other = |path: &PathBuf| path.file_name().is_some_and(|n| !names.contains(n));
+            event.paths.is_empty() || !event.paths.iter().all(other)
+        }
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::Event;
+    use notify::event::{
+        AccessKind, AccessMode, CreateKind, DataChange, MetadataKind, RemoveKind, RenameMode,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_log_that_is_written_beside_the_files_concerns_nobody() {
+        let names = BTreeSet::from(["backends.yaml".into()]);
+        let event = |kind, name| Event::new(kind).add_path(PathBuf::from("/etc/router").join(name));
+        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        let touched = EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any));
+        let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+
+        assert!(concerns(&event(written, "backends.yaml"), &names));
+        assert!(concerns(&event(touched, "backends.yaml"), &names));
+        assert!(!concerns(&event(written, "router.log"), &names));
+        assert!(!concerns(&event(touched, "router.log"), &names));
+        assert!(!concerns(&event(closed, "backends.yaml"), &names));
+        // A mounted configuration is exchanged by a link of another name.
+        for kind in [
+            renamed,
+            EventKind::Create(CreateKind::Any),
+            EventKind::Remove(RemoveKind::Any),
+        ] {
+            assert!(concerns(&event(kind, "..data"), &names));
+        }
+        // Nobody says which.
+        assert!(concerns(&Event::new(written), &names));
+        assert!(concerns(&Event::new(EventKind::Other), &names));
+    }
 }
