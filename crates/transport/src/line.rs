@@ -81,23 +81,29 @@ impl LineDecoder {
         self.bounded(end)?;
         let tail = self.chunk.split_to(end);
         self.after_cr = self.chunk.split_to(1)[0] == b'\r';
-        Ok(Some(self.joined(tail)))
+        self.joined(tail).map(Some)
     }
 
     /// The last line, if the bytes ended without a line end.
-    pub fn finish(&mut self) -> Option<Bytes> {
+    ///
+    /// # Errors
+    /// If it is too long.
+    pub fn finish(&mut self) -> Result<Option<Bytes>, TooLong> {
         let tail = std::mem::take(&mut self.chunk);
-        let line = self.joined(tail);
-        (!line.is_empty()).then_some(line)
+        let line = self.joined(tail)?;
+        Ok((!line.is_empty()).then_some(line))
     }
 
-    fn joined(&mut self, tail: Bytes) -> Bytes {
+    fn joined(&mut self, tail: Bytes) -> Result<Bytes, TooLong> {
         self.carry.push(tail);
         let mut line = self.carry.take();
         if self.ends == Ends::Lf && line.last() == Some(&b'\r') {
             line.truncate(line.len() - 1);
         }
-        line
+        if line.len() > self.limit {
+            return Err(TooLong(self.limit));
+        }
+        Ok(line)
     }
 
     fn bounded(&self, more: usize) -> Result<(), TooLong> {
@@ -126,7 +132,7 @@ mod tests {
                 out.push(line.to_vec());
             }
         }
-        out.extend(decoder.finish().map(|l| l.to_vec()));
+        out.extend(decoder.finish().unwrap().map(|l| l.to_vec()));
         out
     }
 
@@ -149,6 +155,14 @@ mod tests {
         assert_eq!(decoder.next_line(), Ok(None));
         decoder.feed(Bytes::from_static(b"56789abc"));
         assert_eq!(decoder.next_line(), Err(TooLong(10)));
+        // One byte more, where an LF is seen to have no CR before it.
+        for (text, whole) in [("0123456789a\n", true), ("0123456789a", false)] {
+            let mut decoder = LineDecoder::new(Ends::Lf, 10);
+            decoder.feed(Bytes::from_static(text.as_bytes()));
+            let line = decoder.next_line();
+            let line = if whole { line } else { decoder.finish() };
+            assert_eq!(line, Err(TooLong(10)));
+        }
     }
 
     proptest! {

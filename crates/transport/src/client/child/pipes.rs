@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::mux::{Mux, SentMark};
 use crate::client::rope::Rope;
-use crate::line::{Ends, LineDecoder};
+use crate::line::{Ends, LineDecoder, TooLong};
 
 /// One message on its way out.
 #[derive(Debug)]
@@ -119,23 +119,29 @@ pub(super) async fn read(
         buffer.reserve(32 << 10);
         // An error of a pipe is its end.
         if !matches!(pipe.read_buf(&mut buffer).await, Ok(1..)) {
-            if let Some(line) = decoder.finish() {
-                take(&line, &mux, &mut noise, &backend);
-            }
-            return End::Closed;
+            return match decoder.finish() {
+                Ok(line) => {
+                    line.iter()
+                        .for_each(|line| take(line, &mux, &mut noise, &backend));
+                    End::Closed
+                }
+                Err(error) => too_long(&backend, error),
+            };
         }
         decoder.feed(buffer.split().freeze());
         loop {
             match decoder.next_line() {
                 Ok(Some(line)) => take(&line, &mux, &mut noise, &backend),
                 Ok(None) => break,
-                Err(error) => {
-                    tracing::warn!(%backend, %error, "child writes too long a line");
-                    return End::TooLong;
-                }
+                Err(error) => return too_long(&backend, error),
             }
         }
     }
+}
+
+fn too_long(backend: &str, error: TooLong) -> End {
+    tracing::warn!(%backend, %error, "child writes too long a line");
+    End::TooLong
 }
 
 /// Servers print banners and debug output where only messages belong (F28): skipped, counted.

@@ -1,9 +1,12 @@
-//! Bytes to lines, bounded: a peer that never ends its line must not fill the memory.
+//! What a client writes, line by line, bounded: one that never ends its line must not fill the
+//! memory.
 
 use std::io;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::line::{Ends, LineDecoder, TooLong};
 
 const CHUNK: usize = 16 << 10;
 
@@ -22,10 +25,8 @@ pub(super) enum Line {
 #[derive(Debug)]
 pub(super) struct Lines<R> {
     reader: R,
-    limit: usize,
+    decoder: LineDecoder,
     buffer: BytesMut,
-    /// How far the buffer is known to hold no line end.
-    searched: usize,
     ended: bool,
 }
 
@@ -33,55 +34,34 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     pub(super) fn new(reader: R, limit: usize) -> Self {
         Self {
             reader,
-            limit,
+            decoder: LineDecoder::new(Ends::Lf, limit),
             buffer: BytesMut::new(),
-            searched: 0,
             ended: false,
         }
     }
 
-    /// The next line. Safe to drop: what was read stays in the buffer.
+    /// The next line. Safe to drop: what was read is kept.
     pub(super) async fn next(&mut self) -> io::Result<Line> {
         loop {
-            if let Some(line) = self.buffered() {
-                return Ok(line);
-            }
-            if self.ended {
-                return Ok(Line::End);
+            match self.decoded() {
+                Ok(None) if self.ended => return Ok(Line::End),
+                Ok(None) => {}
+                Ok(Some(line)) if line.iter().all(u8::is_ascii_whitespace) => continue,
+                Ok(Some(line)) => return Ok(Line::Message(line)),
+                Err(TooLong(_)) => return Ok(Line::TooLong),
             }
             self.buffer.reserve(CHUNK);
             self.ended = self.reader.read_buf(&mut self.buffer).await? == 0;
+            self.decoder.feed(self.buffer.split().freeze());
         }
     }
 
-    fn buffered(&mut self) -> Option<Line> {
-        loop {
-            let found = memchr::memchr(b'\n', &self.buffer[self.searched..]);
-            let line = match found {
-                Some(at) => self.buffer.split_to(self.searched + at + 1),
-                None if self.buffer.len() > self.limit => return Some(Line::TooLong),
-                None if self.ended && !self.buffer.is_empty() => self.buffer.split(),
-                None => {
-                    self.searched = self.buffer.len();
-                    return None;
-                }
-            };
-            self.searched = 0;
-            let line = trim_end(line.freeze());
-            if line.len() > self.limit {
-                return Some(Line::TooLong);
-            }
-            if !line.iter().all(u8::is_ascii_whitespace) {
-                return Some(Line::Message(line));
-            }
+    fn decoded(&mut self) -> Result<Option<Bytes>, TooLong> {
+        match self.decoder.next_line()? {
+            None if self.ended => self.decoder.finish(),
+            line => Ok(line),
         }
     }
-}
-
-fn trim_end(line: Bytes) -> Bytes {
-    let text = line.strip_suffix(b"\n").unwrap_or(&line);
-    let text = text.strip_suffix(b"\r").unwrap_or(text);
-    line.slice(..text.len())
 }
 
 #[cfg(test)]
