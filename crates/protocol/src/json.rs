@@ -60,10 +60,7 @@ impl RawJson {
     /// # Errors
     /// Says what is wrong, without quoting the text.
     pub fn parse(bytes: Bytes) -> Result<Self, JsonError> {
-        utf8(&bytes)?;
-        let mut walker = Walker::new(&bytes);
-        let span = walker.value()?;
-        walker.end()?;
+        let span = checked(&bytes, Walker::value)?;
         Ok(Self(bytes.slice(span)))
     }
 
@@ -173,13 +170,22 @@ impl<'de> Deserialize<'de> for RawJson {
     }
 }
 
-/// B1. Grammar and depth are checked by whoever steps through the text.
-pub(crate) fn utf8(bytes: &[u8]) -> Result<(), JsonError> {
-    // Most texts are ASCII, which is told at twice the speed.
-    if !bytes.is_ascii() {
-        std::str::from_utf8(bytes).map_err(|e| JsonError::Utf8(e.valid_up_to()))?;
+/// Steps through the whole of a foreign text: UTF-8, depth and grammar (B1, B3).
+///
+/// # Errors
+/// What is no UTF-8 is that before anything else.
+pub(crate) fn checked<'a, T>(
+    text: &'a [u8],
+    walk: impl FnOnce(&mut Walker<'a>) -> Result<T, JsonError>,
+) -> Result<T, JsonError> {
+    let mut walker = Walker::new(text);
+    let walked = walk(&mut walker);
+    let walked = walked.and_then(|found| walker.end().map(|()| found));
+    // Most texts are ASCII, and found to be so on the way.
+    if walked.is_err() || !walker.is_ascii() {
+        std::str::from_utf8(text).map_err(|e| JsonError::Utf8(e.valid_up_to()))?;
     }
-    Ok(())
+    walked
 }
 
 /// The text of a string, borrowed where it has no escapes; `None` for any other value, and for
@@ -229,13 +235,19 @@ pub fn members<'a>(
 /// # Errors
 /// If `json` is not an array, or not JSON.
 pub fn elements(json: &[u8]) -> Result<Vec<Span>, JsonError> {
-    let mut found = Vec::new();
     let mut walker = Walker::new(json);
+    let found = elements_at(&mut walker)?;
+    walker.end()?;
+    Ok(found)
+}
+
+/// Steps over an array; the places of its elements.
+pub(crate) fn elements_at(walker: &mut Walker<'_>) -> Result<Vec<Span>, JsonError> {
+    let mut found = Vec::new();
     walker.array(|walker| {
         found.push(walker.value()?);
         Ok(())
     })?;
-    walker.end()?;
     Ok(found)
 }
 

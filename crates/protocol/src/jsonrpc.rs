@@ -229,11 +229,10 @@ impl Message {
     /// # Errors
     /// -32700 for what is no JSON, -32600 for what is no message.
     pub fn parse(bytes: &Bytes) -> Result<Self, EnvelopeError> {
-        json::utf8(bytes)?;
         match first_byte(bytes) {
-            Some(b'{') => Envelope::scan(bytes)?.into_message(bytes),
+            Some(b'{') => json::checked(bytes, Envelope::scan)?.into_message(bytes),
             Some(b'[') => {
-                json::elements(bytes)?;
+                json::checked(bytes, json::elements_at)?;
                 Err(EnvelopeError::invalid(
                     "arrays of messages are not accepted here",
                 ))
@@ -255,8 +254,7 @@ impl Message {
     /// # Errors
     /// -32700 for what is no JSON, -32600 for an empty or too long array.
     pub fn split_batch(bytes: &Bytes, limit: usize) -> Result<Vec<Bytes>, EnvelopeError> {
-        json::utf8(bytes)?;
-        let spans = json::elements(bytes)?;
+        let spans = json::checked(bytes, json::elements_at)?;
         if spans.is_empty() || spans.len() > limit {
             let why = format!("a batch holds 1 to {limit} messages");
             return Err(EnvelopeError::invalid(why));
@@ -292,9 +290,8 @@ enum Said {
 }
 
 impl Envelope {
-    fn scan(bytes: &[u8]) -> Result<Self, JsonError> {
+    fn scan(walker: &mut Walker<'_>) -> Result<Self, JsonError> {
         let mut envelope = Self::default();
-        let mut walker = Walker::new(bytes);
         walker.object(|walker, key| {
             let (start, first) = walker.next();
             match (&*key, first) {
@@ -306,7 +303,6 @@ impl Envelope {
             envelope.note(key, start..walker.at());
             Ok(())
         })?;
-        walker.end()?;
         Ok(envelope)
     }
 

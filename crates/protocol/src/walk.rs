@@ -15,6 +15,8 @@ pub(crate) struct Walker<'a> {
     at: usize,
     /// How many arrays and objects are open around the place.
     depth: usize,
+    /// Bits of what was seen in strings, and perhaps a little behind them.
+    seen: u64,
 }
 
 impl<'a> Walker<'a> {
@@ -24,7 +26,13 @@ impl<'a> Walker<'a> {
             text,
             at: 0,
             depth: 0,
+            seen: 0,
         }
+    }
+
+    /// Whether what was stepped over is sure to be ASCII. Outside of strings nothing else is JSON.
+    pub(crate) const fn is_ascii(&self) -> bool {
+        self.seen & HIGHS == 0
     }
 
     /// Where the next value begins, and its first byte.
@@ -237,7 +245,7 @@ impl<'a> Walker<'a> {
         self.must(b'"')?;
         let mut plain = true;
         loop {
-            self.at = special(self.text, self.at);
+            self.plain();
             match self.text.get(self.at) {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
@@ -247,6 +255,56 @@ impl<'a> Walker<'a> {
         }
         self.at += 1;
         Ok((start..self.at, plain))
+    }
+
+    /// Steps over characters of a string that stand for themselves.
+    fn plain(&mut self) {
+        /// Most strings are shorter: more at a time has to be worth it.
+        const SHORT: usize = 32;
+        let far = self.at + SHORT;
+        while self.at < far {
+            if self.word() {
+                return;
+            }
+        }
+        self.blocks();
+        while !self.word() {}
+    }
+
+    /// Steps over a word's worth of plain characters, or as many as there are: says whether there
+    /// are no more.
+    fn word(&mut self) -> bool {
+        let rest = &self.text[self.at..];
+        let (word, most) = match rest.first_chunk() {
+            Some(word) => (u64::from_le_bytes(*word), 8),
+            None => {
+                let mut word = [0; 8];
+                word[..rest.len()].copy_from_slice(rest);
+                (u64::from_le_bytes(word), rest.len())
+            }
+        };
+        self.seen |= word;
+        let found = special(word).trailing_zeros() as usize / 8;
+        self.at += found.min(most);
+        found < 8
+    }
+
+    /// Steps over plain characters as long as there are many.
+    fn blocks(&mut self) {
+        let (blocks, _) = self.text[self.at..].as_chunks::<64>();
+        for block in blocks {
+            // Without a way out in the middle, this takes many bytes at a time.
+            let (mut special, mut seen) = (false, 0);
+            for byte in block {
+                special |= *byte < b' ' || *byte == b'"' || *byte == b'\\';
+                seen |= *byte;
+            }
+            if special {
+                return;
+            }
+            self.seen |= u64::from(seen);
+            self.at += block.len();
+        }
     }
 
     fn escape(&mut self) -> Result<(), JsonError> {
@@ -288,26 +346,16 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// Where in a string's text the first quote, backslash or control character stands, from `at` on;
-/// the end if there is none.
-fn special(text: &[u8], at: usize) -> usize {
-    /// Most strings are shorter, and a search has to be begun.
-    const SHORT: usize = 32;
-    let rest = &text[at..];
-    let is_special = |b: &u8| *b < b' ' || matches!(b, b'"' | b'\\');
-    let near = &rest[..rest.len().min(SHORT)];
-    if let Some(found) = near.iter().position(is_special) {
-        return at + found;
-    }
-    let far = &rest[near.len()..];
-    let end = memchr::memchr2(b'"', b'\\', far).unwrap_or(far.len());
-    // Without a way out in the middle, this takes many bytes at a time.
-    let least = far[..end].iter().fold(u8::MAX, |least, b| least.min(*b));
-    let end = match least < b' ' {
-        true => far.iter().position(is_special).unwrap_or(end),
-        false => end,
-    };
-    at + near.len() + end
+/// In every byte of a word: the lowest bit, and the highest.
+const LOWS: u64 = u64::from_ne_bytes([1; 8]);
+const HIGHS: u64 = LOWS << 7;
+
+/// The highest bit of the first byte of `word`, in the order of memory, that is a quote, a
+/// backslash or a control character; bytes behind that one may be marked for nothing.
+fn special(word: u64) -> u64 {
+    let below = |x: u64, least: u64| x.wrapping_sub(LOWS * least) & !x;
+    let is = |byte: u8| below(word ^ (LOWS * u64::from(byte)), 1);
+    (below(word, 0x20) | is(b'"') | is(b'\\')) & HIGHS
 }
 
 #[cfg(test)]
@@ -467,6 +515,27 @@ mod tests {
         #[test]
         fn b1_what_another_parser_takes_is_taken_and_nothing_else(text in tokens()) {
             same(&text);
+        }
+
+        #[test]
+        fn b1_a_long_string_ends_where_another_parser_ends_it(
+            before in 0usize..200, after in 0usize..200, odd in any::<char>(), near in any::<char>(),
+        ) {
+            let plain = |n: usize| "x".repeat(n);
+            same(&format!("\"{}{odd}{near}{}\"", plain(before), plain(after)));
+            same(&format!("[\"{}{odd}\",\"{}{near}\"]", plain(before), plain(after)));
+            let escaped = format!("\"{}\\{odd}{}\"", plain(before), plain(after));
+            same(&escaped);
+        }
+
+        #[test]
+        fn b1_a_text_that_is_not_ascii_never_passes_for_it(
+            before in 0usize..200, after in 0usize..200, byte in any::<u8>(),
+        ) {
+            let text = [b"\"", &vec![b'x'; before][..], &[byte], &vec![b'x'; after], b"\""].concat();
+            let mut walker = Walker::new(&text);
+            let walked = walker.value();
+            prop_assert!(walked.is_err() || walker.is_ascii() == byte.is_ascii());
         }
 
         #[test]
