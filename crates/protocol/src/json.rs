@@ -42,6 +42,15 @@ pub enum JsonError {
     Ambiguous(String),
 }
 
+impl JsonError {
+    /// The member, as it can be shown.
+    #[cold]
+    pub(crate) fn ambiguous(key: &[u8]) -> Self {
+        let key = String::from_utf8_lossy(key);
+        Self::Ambiguous(key.escape_debug().to_string())
+    }
+}
+
 impl From<serde_json::Error> for JsonError {
     fn from(error: serde_json::Error) -> Self {
         Self::Syntax(error.to_string())
@@ -134,7 +143,7 @@ impl RawJson {
         let mut walker = Walker::new(&self.0);
         let walked = walker.object(|walker, k| {
             let value = walker.value()?;
-            if k == key {
+            if *k == *key.as_bytes() {
                 found = Some(value);
             }
             Ok(())
@@ -220,7 +229,7 @@ pub fn members<'a>(
     let mut found = Vec::new();
     let mut walker = Walker::new(json);
     walker.object(|walker, key| {
-        let value = walker.value()?;
+        let (key, value) = (text_of(key)?, walker.value()?);
         if wanted(&key) {
             found.push(Member { key, value });
         }
@@ -228,6 +237,14 @@ pub fn members<'a>(
     })?;
     walker.end()?;
     Ok(found)
+}
+
+fn text_of(key: Cow<'_, [u8]>) -> Result<Cow<'_, str>, JsonError> {
+    let bad = |e: std::str::Utf8Error| JsonError::Utf8(e.valid_up_to());
+    Ok(match key {
+        Cow::Borrowed(key) => Cow::Borrowed(std::str::from_utf8(key).map_err(bad)?),
+        Cow::Owned(key) => Cow::Owned(String::from_utf8(key).map_err(|e| bad(e.utf8_error()))?),
+    })
 }
 
 /// Finds the elements of the array `json`.
@@ -255,15 +272,17 @@ pub(crate) fn elements_at(walker: &mut Walker<'_>) -> Result<Vec<Span>, JsonErro
 /// would take for it: other case, control characters inside (B5).
 ///
 /// Router and backend would otherwise read different things from the same text.
-pub(crate) fn is_variant_of(key: &str, known: &[&'static str]) -> bool {
+pub(crate) fn is_variant_of(key: &[u8], known: &[&'static str]) -> bool {
     // Longer than any known member could be even if every letter took four bytes and had company.
     if key.len() > 256 {
         return false;
     }
     // What nearly every key is made of: nothing to be left out, and nothing folded to it.
-    if key.bytes().all(|b| b.is_ascii_graphic()) {
-        return known.iter().any(|k| k.eq_ignore_ascii_case(key));
+    if key.iter().all(u8::is_ascii_graphic) {
+        let same = |k: &&str| k.as_bytes().eq_ignore_ascii_case(key);
+        return known.iter().any(same);
     }
+    let key = String::from_utf8_lossy(key);
     // Upper case first: it also folds U+017F to S; lower case then folds the Kelvin sign to k.
     let folded: String = key
         .chars()
@@ -336,6 +355,25 @@ pub fn set_members(
     Ok(RawJson(rebuild(json, &all, changes, &added)))
 }
 
+/// Writes members, with a comma between each two.
+pub(crate) fn write_members(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let length = |(key, value): &(&str, &[u8])| key.len() + value.len() + 4;
+    let mut out = Vec::with_capacity(members.iter().map(length).sum());
+    for (at, (key, value)) in members.iter().enumerate() {
+        out.extend_from_slice(if at == 0 { b"" } else { b"," });
+        if key.bytes().any(|b| b < b' ' || matches!(b, b'"' | b'\\')) {
+            out.extend_from_slice(RawJson::of(key).bytes());
+        } else {
+            out.push(b'"');
+            out.extend_from_slice(key.as_bytes());
+            out.push(b'"');
+        }
+        out.push(b':');
+        out.extend_from_slice(value);
+    }
+    out
+}
+
 fn rebuild(
     json: &RawJson,
     all: &[Member<'_>],
@@ -344,12 +382,7 @@ fn rebuild(
 ) -> Bytes {
     let mut out = BytesMut::with_capacity(json.0.len() + 64 * added.len());
     out.extend_from_slice(b"{");
-    for (at, (key, value)) in added.iter().enumerate() {
-        out.extend_from_slice(if at == 0 { b"" } else { b"," });
-        out.extend_from_slice(RawJson::of(key).bytes());
-        out.extend_from_slice(b":");
-        out.extend_from_slice(value);
-    }
+    out.extend_from_slice(&write_members(added));
     let mut end = 1;
     for (at, member) in all.iter().enumerate() {
         // From behind the last value (or the brace): comma, space and key as they were written.
@@ -435,10 +468,10 @@ mod tests {
             "na\u{200b}me",
             " uri",
         ] {
-            assert!(is_variant_of(twin, &known), "{twin:?}");
+            assert!(is_variant_of(twin.as_bytes(), &known), "{twin:?}");
         }
         for other in ["names", "na_me", "n\u{e4}me"] {
-            assert!(!is_variant_of(other, &known), "{other:?}");
+            assert!(!is_variant_of(other.as_bytes(), &known), "{other:?}");
         }
     }
 

@@ -230,7 +230,11 @@ impl Message {
     /// -32700 for what is no JSON, -32600 for what is no message.
     pub fn parse(bytes: &Bytes) -> Result<Self, EnvelopeError> {
         match first_byte(bytes) {
-            Some(b'{') => json::checked(bytes, Envelope::scan)?.into_message(bytes),
+            Some(b'{') => {
+                let mut envelope = Envelope::default();
+                json::checked(bytes, |walker| envelope.scan(walker))?;
+                envelope.message(bytes)
+            }
             Some(b'[') => {
                 json::checked(bytes, json::elements_at)?;
                 Err(EnvelopeError::invalid(
@@ -267,7 +271,7 @@ fn first_byte(bytes: &[u8]) -> Option<u8> {
     Walker::new(bytes).next().1
 }
 
-/// The places of an envelope's members.
+/// The places of an envelope's members. It is large, and filled where it stands.
 #[derive(Default)]
 struct Envelope {
     jsonrpc: Option<Span>,
@@ -290,47 +294,48 @@ enum Said {
 }
 
 impl Envelope {
-    fn scan(walker: &mut Walker<'_>) -> Result<Self, JsonError> {
-        let mut envelope = Self::default();
+    fn scan(&mut self, walker: &mut Walker<'_>) -> Result<(), JsonError> {
         walker.object(|walker, key| {
             let (start, first) = walker.next();
             match (&*key, first) {
-                ("params", Some(b'{')) => envelope.scan = Some(Scan::of(walker)?),
+                (b"params", Some(b'{')) => {
+                    // Of several, which are refused in the end, the last.
+                    self.scan = None;
+                    self.scan.get_or_insert_default().walk(walker)?;
+                }
                 _ => {
                     walker.value()?;
                 }
             }
-            envelope.note(key, start..walker.at());
+            self.note(&key, start..walker.at());
             Ok(())
-        })?;
-        Ok(envelope)
+        })
     }
 
     /// B4, B5.
-    fn note(&mut self, key: Cow<'_, str>, span: Span) {
-        let ambiguous = match self.slot(&key) {
+    fn note(&mut self, key: &[u8], span: Span) {
+        let ambiguous = match self.slot(key) {
             Some(slot) => slot.replace(span).is_some(),
-            None => is_variant_of(&key, &KNOWN),
+            None => is_variant_of(key, &KNOWN),
         };
         if ambiguous {
-            let key = key.escape_debug().to_string();
-            self.fault = Some(JsonError::Ambiguous(key));
+            self.fault = Some(JsonError::ambiguous(key));
         }
     }
 
-    fn slot(&mut self, key: &str) -> Option<&mut Option<Span>> {
+    fn slot(&mut self, key: &[u8]) -> Option<&mut Option<Span>> {
         Some(match key {
-            "jsonrpc" => &mut self.jsonrpc,
-            "id" => &mut self.id,
-            "method" => &mut self.method,
-            "params" => &mut self.params,
-            "result" => &mut self.result,
-            "error" => &mut self.error,
+            b"jsonrpc" => &mut self.jsonrpc,
+            b"id" => &mut self.id,
+            b"method" => &mut self.method,
+            b"params" => &mut self.params,
+            b"result" => &mut self.result,
+            b"error" => &mut self.error,
             _ => return None,
         })
     }
 
-    fn into_message(mut self, bytes: &Bytes) -> Result<Message, EnvelopeError> {
+    fn message(&mut self, bytes: &Bytes) -> Result<Message, EnvelopeError> {
         if let Some(fault) = self.fault.take() {
             return Err(fault.into());
         }
@@ -348,18 +353,18 @@ impl Envelope {
         })
     }
 
-    fn said(self, bytes: &Bytes, has_id: bool) -> Result<Said, EnvelopeError> {
+    fn said(&mut self, bytes: &Bytes, has_id: bool) -> Result<Said, EnvelopeError> {
         let invalid = |why: &'static str| Err(EnvelopeError::invalid(why));
-        if self.jsonrpc.is_none_or(|s| &bytes[s] != br#""2.0""#) {
+        if self.jsonrpc.take().is_none_or(|s| &bytes[s] != br#""2.0""#) {
             return invalid("`jsonrpc` must be \"2.0\"");
         }
-        match (self.method, self.result, self.error) {
+        match (self.method.take(), self.result.take(), self.error.take()) {
             (Some(method), None, None) => {
                 let Some(method) = json::text(&bytes[method]) else {
                     return invalid("`method` must be a string");
                 };
                 let method = Method::from(&*method);
-                let params = match (self.params, self.scan) {
+                let params = match (self.params.take(), &mut self.scan) {
                     (None, _) => RawParams::default(),
                     (Some(span), Some(scan)) => RawParams::scanned(bytes.slice(span), scan)?,
                     (Some(_), None) => return invalid("`params` must be an object"),

@@ -57,6 +57,20 @@ impl LogLevel {
         }
     }
 
+    /// The same as JSON text.
+    pub const fn json(self) -> &'static str {
+        match self {
+            Self::Debug => "\"debug\"",
+            Self::Info => "\"info\"",
+            Self::Notice => "\"notice\"",
+            Self::Warning => "\"warning\"",
+            Self::Error => "\"error\"",
+            Self::Critical => "\"critical\"",
+            Self::Alert => "\"alert\"",
+            Self::Emergency => "\"emergency\"",
+        }
+    }
+
     /// The level at this place in [`ALL`](Self::ALL).
     pub fn at(place: u8) -> Option<Self> {
         Self::ALL.get(usize::from(place)).copied()
@@ -86,6 +100,7 @@ mod tests {
     fn levels_are_ordered_and_keep_their_names() {
         for (place, level) in LogLevel::ALL.into_iter().enumerate() {
             assert_eq!(level.as_str().parse(), Ok(level));
+            assert_eq!(level.json(), format!("\"{level}\""));
             assert_eq!(LogLevel::at(u8::try_from(place).unwrap()), Some(level));
         }
         assert!(LogLevel::Debug < LogLevel::Emergency);

@@ -1,5 +1,6 @@
 //! `params`, with the places of the members that routing reads.
 
+mod change;
 mod index;
 
 use std::borrow::Cow;
@@ -13,6 +14,7 @@ use crate::revision::Revision;
 use crate::walk::Walker;
 use index::{Index, Place};
 
+pub use change::MetaChange;
 pub(crate) use index::Scan;
 
 /// Keys of `_meta` that belong to the hop, not to the call.
@@ -63,6 +65,8 @@ const META: [&str; 5] = [
     meta::LOG_LEVEL,
     meta::PROGRESS_TOKEN,
 ];
+/// What else a hop changes in `_meta`. Hardly any client sends it, so that its place is not noted.
+const RARE: [&str; 2] = [meta::SUBSCRIPTION_ID, meta::TRACEPARENT];
 
 /// The parameters of a request or notification: the sender's own bytes, with the places of
 /// `name`, `uri`, `cursor`, `arguments`, `_meta`, `requestState` and `inputResponses`, and of what
@@ -93,23 +97,24 @@ impl RawParams {
             return Err(EnvelopeError::invalid("`params` must be an object"));
         }
         let mut walker = Walker::new(&bytes);
-        let scan = Scan::of(&mut walker)?;
+        let mut scan = Scan::default();
+        scan.walk(&mut walker)?;
         walker.end()?;
-        Self::scanned(bytes, scan)
+        Self::scanned(bytes, &mut scan)
     }
 
     /// Parameters that were stepped over.
     ///
     /// # Errors
     /// -32600, as [`parse`](Self::parse).
-    pub(crate) fn scanned(bytes: Bytes, scan: Scan) -> Result<Self, EnvelopeError> {
-        if let Some(fault) = scan.fault {
-            return Err(fault);
+    pub(crate) fn scanned(bytes: Bytes, scan: &mut Scan) -> Result<Self, EnvelopeError> {
+        if let Some(fault) = scan.fault.take() {
+            return Err(*fault);
         }
         if u32::try_from(bytes.len()).is_err() {
             return Err(EnvelopeError::invalid("`params` are larger than 4 GiB"));
         }
-        Ok(Self::indexed(bytes, scan.index))
+        Ok(Self::indexed(bytes, std::mem::take(&mut scan.index)))
     }
 
     fn indexed(bytes: Bytes, index: Index) -> Self {
@@ -214,6 +219,11 @@ impl RawParams {
             Some(at) => self.value(own.index.meta[at]),
             None => self.meta()?.get(key),
         }
+    }
+
+    /// Whether `_meta` has any of the [`RARE`] members.
+    pub(crate) fn has_rare_meta(&self) -> bool {
+        self.0.as_ref().is_some_and(|own| own.index.rare)
     }
 
     /// The revision that `_meta` names, as text.

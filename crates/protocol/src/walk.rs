@@ -54,10 +54,11 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Steps over an object. `each` gets the key of every member, and steps over its value.
+    /// Steps over an object. `each` gets the key of every member, and steps over its value. A key is
+    /// the bytes of its text: to be compared, they need not be UTF-8.
     pub(crate) fn object(
         &mut self,
-        mut each: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), JsonError>,
+        mut each: impl FnMut(&mut Self, Cow<'a, [u8]>) -> Result<(), JsonError>,
     ) -> Result<(), JsonError> {
         self.blanks();
         if !self.take(b'{') {
@@ -110,6 +111,9 @@ impl<'a> Walker<'a> {
     /// Steps over any value, and says where it stands.
     pub(crate) fn value(&mut self) -> Result<Span, JsonError> {
         self.blanks();
+        if self.text.get(self.at) == Some(&b'"') {
+            return Ok(self.quoted()?.0);
+        }
         let (start, around) = (self.at, self.depth);
         // One bit for each level that is open, the innermost lowest: whether it is an object.
         let mut objects = 0u128;
@@ -223,15 +227,14 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    fn key(&mut self) -> Result<Cow<'a, str>, JsonError> {
+    fn key(&mut self) -> Result<Cow<'a, [u8]>, JsonError> {
         let (span, plain) = self.quoted()?;
         let quoted = &self.text[span];
-        if !plain {
-            return Ok(Cow::Owned(serde_json::from_slice(quoted)?));
+        if plain {
+            return Ok(Cow::Borrowed(&quoted[1..quoted.len() - 1]));
         }
-        let text = std::str::from_utf8(&quoted[1..quoted.len() - 1]);
-        text.map(Cow::Borrowed)
-            .map_err(|e| JsonError::Utf8(e.valid_up_to()))
+        let text: String = serde_json::from_slice(quoted)?;
+        Ok(Cow::Owned(text.into_bytes()))
     }
 
     fn colon(&mut self) -> Result<(), JsonError> {

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::{META, ROUTING};
+use super::{META, RARE, ROUTING};
 use crate::json::{JsonError, Span, is_variant_of};
 use crate::jsonrpc::EnvelopeError;
 use crate::walk::Walker;
@@ -45,6 +45,8 @@ pub(super) struct Index {
     pub(super) routing: [Option<Place>; ROUTING.len()],
     pub(super) meta: [Option<Place>; META.len()],
     pub(super) task: bool,
+    /// Whether `_meta` has one of the hop's members that are not in [`META`].
+    pub(super) rare: bool,
 }
 
 impl Index {
@@ -62,7 +64,7 @@ impl Index {
 pub(crate) struct Scan {
     pub(super) index: Index,
     /// Why they are refused, whatever else may be wrong with the message.
-    pub(super) fault: Option<EnvelopeError>,
+    pub(super) fault: Option<Box<EnvelopeError>>,
 }
 
 impl Scan {
@@ -70,37 +72,34 @@ impl Scan {
     ///
     /// # Errors
     /// If they are no object, or no JSON.
-    pub(crate) fn of(walker: &mut Walker<'_>) -> Result<Self, JsonError> {
+    pub(crate) fn walk(&mut self, walker: &mut Walker<'_>) -> Result<(), JsonError> {
         let (begin, _) = walker.next();
-        let mut scan = Self::default();
         walker.object(|walker, key| {
             let (start, first) = walker.next();
             match (&*key, first) {
-                ("_meta", Some(b'{')) => scan.meta(walker, begin)?,
+                (b"_meta", Some(b'{')) => self.meta(walker, begin)?,
+                (b"_meta", _) => {
+                    walker.value()?;
+                    let fault = EnvelopeError::invalid("`_meta` must be an object");
+                    self.fault = Some(fault.into());
+                }
                 _ => {
                     walker.value()?;
+                    self.index.task |= *key == *b"task";
                 }
             }
-            if key == "_meta" && first != Some(b'{') {
-                scan.fault = Some(EnvelopeError::invalid("`_meta` must be an object"));
-            }
-            scan.index.task |= key == "task";
-            let noted = note(
-                &mut scan.index.routing,
-                &ROUTING,
-                &key,
-                start - begin..walker.at() - begin,
-            );
-            scan.refuse(noted);
+            let span = start - begin..walker.at() - begin;
+            let noted = note(&mut self.index.routing, &ROUTING, &key, span);
+            self.refuse(noted);
             Ok(())
-        })?;
-        Ok(scan)
+        })
     }
 
     fn meta(&mut self, walker: &mut Walker<'_>, begin: usize) -> Result<(), JsonError> {
         walker.object(|walker, key| {
             let span = walker.value()?;
             let span = span.start - begin..span.end - begin;
+            self.index.rare |= RARE.iter().any(|rare| *key == *rare.as_bytes());
             let noted = note(&mut self.index.meta, &META, &key, span);
             self.refuse(noted);
             Ok(())
@@ -109,7 +108,7 @@ impl Scan {
 
     fn refuse(&mut self, noted: Result<(), JsonError>) {
         if let Err(fault) = noted {
-            self.fault = Some(fault.into());
+            self.fault = Some(Box::new(fault.into()));
         }
     }
 }
@@ -119,18 +118,16 @@ impl Scan {
 fn note<const N: usize>(
     places: &mut [Option<Place>; N],
     known: &[&'static str; N],
-    key: &str,
+    key: &[u8],
     span: Span,
 ) -> Result<(), JsonError> {
-    match known.iter().position(|k| *k == key) {
-        Some(at) if places[at].is_some() => Err(JsonError::Ambiguous(key.to_owned())),
+    match known.iter().position(|k| k.as_bytes() == key) {
+        Some(at) if places[at].is_some() => Err(JsonError::ambiguous(key)),
         Some(at) => {
             places[at] = Place::of(&span);
             Ok(())
         }
-        None if is_variant_of(key, known) => {
-            Err(JsonError::Ambiguous(key.escape_debug().to_string()))
-        }
+        None if is_variant_of(key, known) => Err(JsonError::ambiguous(key)),
         None => Ok(()),
     }
 }

@@ -6,14 +6,13 @@
 //! every other byte of the parameters goes on as it was, uncopied.
 
 use bytes::Bytes;
-use mcp_router_protocol::json::set_members;
 use mcp_router_protocol::jsonrpc::{notification_parts, request_parts};
-use mcp_router_protocol::params::meta;
+use mcp_router_protocol::params::{MetaChange, meta};
 use mcp_router_protocol::result::{ResultType, result_type};
 use mcp_router_protocol::{
-    Era, ErrorObject, LogLevel, Method, RawJson, RawParams, RequestId, Revision, code,
+    Era, ErrorObject, JsonError, LogLevel, Method, RawJson, RawParams, RequestId, Revision, code,
 };
-use mcp_router_service::{CallError, McpRequest, Outcome, Reason, RequestContext, Sent};
+use mcp_router_service::{CallError, McpRequest, Outcome, Reason, Sent};
 
 use crate::client::able;
 use crate::client::rope::Rope;
@@ -66,37 +65,32 @@ impl Dialect {
     pub(crate) fn request(&self, id: u64, request: &McpRequest) -> Result<Rope, CallError> {
         let token = request.context.wants_progress.then(|| id.to_string());
         let id = RequestId::number(id);
-        let old = request.params.meta();
-        let trace = request.context.trace.map(|trace| format!("\"{trace}\""));
+        let trace = request.context.trace.map(|trace| trace.json());
         let hop = Hop {
             token: token.as_deref().map(str::as_bytes),
-            trace: trace.as_deref().map(str::as_bytes),
+            trace: trace.as_ref().map(|trace| &trace.bytes()[..]),
         };
-        let new = match self.era() {
-            Era::Modern => {
-                let new = self.modern_meta(old.as_ref(), &request.context, hop)?;
-                Some(new).filter(|new| old.as_ref() != Some(new))
-            }
-            Era::Legacy => legacy_meta(old.as_ref(), hop)?,
+        let change = match self.era() {
+            Era::Modern => self.modern_meta(request, hop),
+            Era::Legacy => legacy_meta(&request.params, hop),
         };
+        let change = change.map_err(|e| unwritable().because(e))?;
         let params = self.reduced(request)?;
         let parts = request_parts(&id, &request.method, &params);
-        Ok(Rope::new(match new {
-            Some(new) => with_meta(parts, &id, &request.method, &params, &new)?,
-            None => parts,
+        Ok(Rope::new(match change {
+            MetaChange::None => parts,
+            change => with_meta(parts, &id, &request.method, &params, change)?,
         }))
     }
 
     /// A notification as this hop's backend must get it.
     pub(crate) fn notification(&self, method: &Method, params: &RawParams) -> Rope {
-        let old = params.meta();
-        let params = match legacy_meta(old.as_ref(), Hop::default()) {
-            Ok(Some(new)) if self.era() == Era::Legacy => params
-                .with_members(&[("_meta", Some(new.bytes()))])
-                .unwrap_or_default(),
-            _ => params.clone(),
+        let hop = Hop::default();
+        let params = match self.era() {
+            Era::Legacy => params.with_meta(hop.these(&hop.legacy())),
+            Era::Modern => Ok(params.clone()),
         };
-        Rope::new(notification_parts(method, &params))
+        Rope::new(notification_parts(method, &params.unwrap_or_default()))
     }
 
     /// Parameters less what the revision does not know.
@@ -108,12 +102,8 @@ impl Dialect {
         Ok(request.params.clone())
     }
 
-    fn modern_meta(
-        &self,
-        old: Option<&RawJson>,
-        context: &RequestContext,
-        hop: Hop<'_>,
-    ) -> Result<RawJson, CallError> {
+    fn modern_meta(&self, request: &McpRequest, hop: Hop<'_>) -> Result<MetaChange, JsonError> {
+        let context = &*request.context;
         let client = &context.client;
         let none = able::nothing();
         let bridged;
@@ -137,17 +127,17 @@ impl Dialect {
         let session = context.session.as_ref();
         let session = session.map(|s| s.log_level().unwrap_or(LogLevel::Info));
         let level = context.log_level.or(session);
-        let level = level.map(|level| format!("\"{level}\""));
+        let level = level.map(LogLevel::json);
         let changes: [(&str, Option<&[u8]>); 7] = [
             (meta::PROTOCOL_VERSION, Some(&self.version)),
             (meta::CLIENT_CAPABILITIES, Some(capabilities.bytes())),
             (meta::CLIENT_INFO, Some(info.bytes())),
-            (meta::LOG_LEVEL, level.as_ref().map(|l| l.as_bytes())),
+            (meta::LOG_LEVEL, level.map(str::as_bytes)),
             (meta::PROGRESS_TOKEN, hop.token),
             (meta::SUBSCRIPTION_ID, None),
             (meta::TRACEPARENT, hop.trace),
         ];
-        hop.set(old.unwrap_or(&none), &changes)
+        request.params.meta_change(hop.these(&changes))
     }
 
     /// The backend's answer in the inner dialect.
@@ -210,31 +200,29 @@ struct Hop<'a> {
     trace: Option<&'a [u8]>,
 }
 
-impl Hop<'_> {
-    /// Changes members, of which the trace is the last.
-    fn set(self, old: &RawJson, changes: &[(&str, Option<&[u8]>)]) -> Result<RawJson, CallError> {
-        let all = changes.len() - usize::from(self.trace.is_none());
-        set_members(old, &changes[..all]).map_err(|e| unwritable().because(e))
+impl<'a> Hop<'a> {
+    /// Of changes, of which the trace is the last, those to be made.
+    fn these<'c, T>(self, changes: &'c [T]) -> &'c [T] {
+        &changes[..changes.len() - usize::from(self.trace.is_none())]
+    }
+
+    /// What a legacy backend must not find, and what it must, the trace last.
+    const fn legacy(self) -> [(&'static str, Option<&'a [u8]>); 7] {
+        [
+            (meta::PROTOCOL_VERSION, None),
+            (meta::CLIENT_CAPABILITIES, None),
+            (meta::CLIENT_INFO, None),
+            (meta::LOG_LEVEL, None),
+            (meta::SUBSCRIPTION_ID, None),
+            (meta::PROGRESS_TOKEN, self.token),
+            (meta::TRACEPARENT, self.trace),
+        ]
     }
 }
 
-/// `_meta` for a legacy backend; `None` if what is there can stay.
-fn legacy_meta(old: Option<&RawJson>, hop: Hop<'_>) -> Result<Option<RawJson>, CallError> {
-    if old.is_none() && hop.token.is_none() && hop.trace.is_none() {
-        return Ok(None);
-    }
-    let none = RawJson::from_static("{}");
-    let changes = [
-        (meta::PROTOCOL_VERSION, None),
-        (meta::CLIENT_CAPABILITIES, None),
-        (meta::CLIENT_INFO, None),
-        (meta::LOG_LEVEL, None),
-        (meta::SUBSCRIPTION_ID, None),
-        (meta::PROGRESS_TOKEN, hop.token),
-        (meta::TRACEPARENT, hop.trace),
-    ];
-    let new = hop.set(old.unwrap_or(&none), &changes)?;
-    Ok(Some(new).filter(|new| old != Some(new)))
+/// `_meta` for a legacy backend.
+fn legacy_meta(params: &RawParams, hop: Hop<'_>) -> Result<MetaChange, JsonError> {
+    params.meta_change(hop.these(&hop.legacy()))
 }
 
 /// The slices of a request with another `_meta`: cut out of the parameters, or put in front.
@@ -243,9 +231,12 @@ fn with_meta(
     id: &RequestId,
     method: &Method,
     params: &RawParams,
-    new: &RawJson,
+    change: MetaChange,
 ) -> Result<Vec<Bytes>, CallError> {
     let Some(json) = params.json() else {
+        let MetaChange::Whole(new) = change else {
+            return Ok(parts);
+        };
         let only = format!("{{\"_meta\":{}}}", new.as_str());
         let params = RawParams::parse(Some(only.into())).map_err(|e| unwritable().because(e))?;
         return Ok(request_parts(id, method, &params));
@@ -253,17 +244,26 @@ fn with_meta(
     let json = json.bytes();
     let mut out = Vec::with_capacity(6);
     out.extend(parts.first().cloned());
-    if let Some(span) = params.meta_span() {
-        out.push(json.slice(..span.start));
-        out.push(new.bytes().clone());
-        out.push(json.slice(span.end..));
-    } else {
-        let rest = json.slice(1..);
-        let empty = rest.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'}');
-        out.push(Bytes::from_static(b"{\"_meta\":"));
-        out.push(new.bytes().clone());
-        out.push(Bytes::from_static(if empty { b"" } else { b"," }));
-        out.push(rest);
+    match (change, params.meta_span()) {
+        (MetaChange::None, _) | (MetaChange::Added(_), None) => return Ok(parts),
+        (MetaChange::Added(added), Some(span)) => {
+            out.push(json.slice(..=span.start));
+            out.push(added);
+            out.push(json.slice(span.start + 1..));
+        }
+        (MetaChange::Whole(new), Some(span)) => {
+            out.push(json.slice(..span.start));
+            out.push(new.into_bytes());
+            out.push(json.slice(span.end..));
+        }
+        (MetaChange::Whole(new), None) => {
+            let rest = json.slice(1..);
+            let empty = rest.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'}');
+            out.push(Bytes::from_static(b"{\"_meta\":"));
+            out.push(new.into_bytes());
+            out.push(Bytes::from_static(if empty { b"" } else { b"," }));
+            out.push(rest);
+        }
     }
     out.push(Bytes::from_static(b"}"));
     Ok(out)

@@ -1,7 +1,9 @@
 //! 2024-11-05 to 2025-11-25: a handshake opens a session, and results are plain.
 
+use bytes::Bytes;
 use mcp_router_protocol::ask::declared;
 use mcp_router_protocol::json::set_members;
+use mcp_router_protocol::jsonrpc::result_parts;
 use mcp_router_protocol::params::meta;
 use mcp_router_protocol::result::to_legacy;
 use mcp_router_protocol::shape::to_revision;
@@ -12,7 +14,7 @@ use mcp_router_service::{
 use tower::ServiceExt;
 
 use super::kept::Kept;
-use super::mention::{CACHE_SCOPE, RESULT_TYPE, SERVER_INFO, TTL_MS};
+use super::mention::{CACHE_SCOPE, Mention, RESULT_TYPE, SERVER_INFO, TTL_MS};
 use super::modern::is_modern_only;
 use super::{Wire, level, no_method};
 use crate::server::peer::Hello;
@@ -75,7 +77,7 @@ pub(crate) fn local(
 
 /// A copy that does not keep the whole request alive as long as the session.
 fn own(value: RawJson) -> RawJson {
-    RawJson::from_checked(bytes::Bytes::copy_from_slice(value.bytes()))
+    RawJson::from_checked(Bytes::copy_from_slice(value.bytes()))
 }
 
 /// Answers `initialize` from what the router says of itself.
@@ -160,10 +162,17 @@ pub(crate) fn outcome(
     outcome: Outcome,
 ) -> Wire {
     match outcome {
+        Outcome::Complete(result) if method.is_list() => {
+            let make = || plain(&to_revision(method, &result, revision));
+            let kept = LISTS.of(&result, revision, make);
+            Wire::result(id, &kept.unwrap_or_else(make))
+        }
         Outcome::Complete(result) => {
-            let make = || to_revision(method, &plain(&result), revision);
-            let kept = method.is_list().then(|| LISTS.of(&result, revision, make));
-            Wire::result(id, &kept.flatten().unwrap_or_else(make))
+            let result = to_revision(method, &result, revision);
+            match untyped(&result) {
+                Some(rest) => Wire::of(result_parts(id, b"{", [rest])),
+                None => Wire::result(id, &plain(&result)),
+            }
         }
         Outcome::Error(error) => Wire::error(Some(id), &legacy_error(method, revision, error)),
         Outcome::Accepted => Wire::error(Some(id), &no_method(method)),
@@ -176,9 +185,20 @@ pub(crate) fn outcome(
 }
 
 /// R29.
+static MODERN: [&Mention; 4] = [&RESULT_TYPE, &TTL_MS, &CACHE_SCOPE, &SERVER_INFO];
+
+/// What stands behind the brace of a result that begins with its type, as most servers write it,
+/// and has nothing else that only modern clients know.
+fn untyped(result: &RawJson) -> Option<Bytes> {
+    const TYPED: &[u8] = br#"{"resultType":"complete","#;
+    let rest = result.bytes().strip_prefix(TYPED)?;
+    let mentioned = MODERN.iter().any(|m| m.is_in_text(rest));
+    (!mentioned).then(|| result.bytes().slice(TYPED.len()..))
+}
+
+/// A result without what only modern clients know.
 fn plain(result: &RawJson) -> RawJson {
-    let members = [&RESULT_TYPE, &TTL_MS, &CACHE_SCOPE, &SERVER_INFO];
-    if members.iter().any(|m| m.is_in(result)) {
+    if MODERN.iter().any(|m| m.is_in(result)) {
         to_legacy(result)
     } else {
         result.clone()
@@ -226,6 +246,35 @@ mod tests {
                 expected,
                 "{revision} {code}"
             );
+        }
+    }
+
+    #[test]
+    fn r29_results_lose_what_only_modern_clients_know_wherever_it_stands() {
+        let id = RequestId::number(1);
+        for (result, left) in [
+            (
+                r#"{"resultType":"complete","content":[]}"#,
+                r#"{"content":[]}"#,
+            ),
+            (
+                r#"{"content":[],"resultType":"complete"}"#,
+                r#"{"content":[]}"#,
+            ),
+            (r#"{"resultType":"complete"}"#, "{}"),
+            (r#"{"resultType":"complete","ttlMs":5,"a":1}"#, r#"{"a":1}"#),
+            (
+                r#"{"resultType":"complete","a":"\"ttlMs\""}"#,
+                r#"{"a":"\"ttlMs\""}"#,
+            ),
+            (r#"{"content":[]}"#, r#"{"content":[]}"#),
+        ] {
+            let result = RawJson::from_static(result);
+            let revision = Revision::V2025_11_25;
+            let wire = outcome(&id, &Method::ToolsCall, revision, Outcome::Complete(result));
+            let text = String::from_utf8(wire.parts.concat()).unwrap();
+            let expected = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{left}}}"#);
+            assert_eq!(text, expected);
         }
     }
 

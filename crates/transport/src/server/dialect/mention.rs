@@ -14,7 +14,11 @@ pub(super) struct Mention(LazyLock<Finder<'static>>);
 
 impl Mention {
     pub(super) fn is_in(&self, json: &RawJson) -> bool {
-        self.0.find(json.bytes()).is_some()
+        self.is_in_text(json.bytes())
+    }
+
+    pub(super) fn is_in_text(&self, text: &[u8]) -> bool {
+        self.0.find(text).is_some()
     }
 }
 
