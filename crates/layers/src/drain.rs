@@ -8,17 +8,16 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use futures::Stream;
 use mcp_router_service::{CallError, Event, McpRequest, McpResponse, Reason, ResponseStream, Sent};
 use pin_project_lite::pin_project;
-use tokio::sync::Notify;
-use tokio::sync::futures::OwnedNotified;
 use tower::{Layer, Service};
 
-use crate::woken::Registered;
+mod cut;
+
+use cut::{Cut, Waiting};
 
 /// Ends calls on demand. Clones are the same one; keep one for [`cut`](Self::cut).
 #[derive(Clone, Debug, Default)]
@@ -40,37 +39,13 @@ pin_project! {
         // Gone once it is cut: the backend hears of it before the caller does.
         #[pin]
         inner: Option<F>,
-        #[pin]
         waiting: Waiting,
-        cut: Arc<Cut>,
     }
 }
 
 struct DrainStream {
     inner: Option<ResponseStream>,
-    waiting: Pin<Box<Waiting>>,
-    cut: Arc<Cut>,
-}
-
-pin_project! {
-    #[derive(Debug)]
-    struct Waiting {
-        #[pin]
-        notified: OwnedNotified,
-        // Whom it wakes.
-        registered: Registered,
-        // It had been cut before.
-        late: bool,
-    }
-}
-
-/// How many places to wait at: requests on different threads must not meet at one lock.
-const SHARDS: usize = 16;
-
-#[derive(Debug)]
-struct Cut {
-    done: AtomicBool,
-    shards: [Arc<Notify>; SHARDS],
+    waiting: Waiting,
 }
 
 // === impl DrainLayer ===
@@ -83,10 +58,7 @@ impl DrainLayer {
 
     /// Ends every call in flight, and every later one before it is sent. For good.
     pub fn cut(&self) {
-        self.cut.done.store(true, Ordering::SeqCst);
-        for shard in &self.cut.shards {
-            shard.notify_waiters();
-        }
+        self.cut.cut();
     }
 }
 
@@ -98,50 +70,6 @@ impl<S> Layer<S> for DrainLayer {
             inner,
             cut: self.cut.clone(),
         }
-    }
-}
-
-// === impl Cut ===
-
-impl Default for Cut {
-    fn default() -> Self {
-        Self {
-            done: AtomicBool::new(false),
-            shards: std::array::from_fn(|_| Arc::default()),
-        }
-    }
-}
-
-impl Cut {
-    fn wait(&self) -> Waiting {
-        static THREADS: AtomicUsize = AtomicUsize::new(0);
-        thread_local! {
-            static SHARD: usize = THREADS.fetch_add(1, Ordering::Relaxed) % SHARDS;
-        }
-        let shard = &self.shards[SHARD.with(|shard| *shard)];
-        // In this order: a cut between the two lines is seen by both.
-        let notified = shard.clone().notified_owned();
-        Waiting {
-            notified,
-            registered: Registered::default(),
-            late: self.done.load(Ordering::SeqCst),
-        }
-    }
-}
-
-// === impl Waiting ===
-
-impl Waiting {
-    fn poll_cut(self: Pin<&mut Self>, cut: &Cut, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        if *this.late {
-            return Poll::Ready(());
-        }
-        // Said before anybody is woken.
-        if this.registered.is(cx) && !cut.done.load(Ordering::SeqCst) {
-            return Poll::Pending;
-        }
-        this.notified.poll(cx)
     }
 }
 
@@ -161,11 +89,9 @@ where
     }
 
     fn call(&mut self, request: McpRequest) -> Self::Future {
-        let waiting = self.cut.wait();
         DrainFuture {
-            inner: (!waiting.late).then(|| self.inner.call(request)),
-            waiting,
-            cut: self.cut.clone(),
+            inner: (!self.cut.is_done()).then(|| self.inner.call(request)),
+            waiting: Waiting::new(&self.cut),
         }
     }
 }
@@ -187,20 +113,16 @@ where
         if let Poll::Ready(answer) = inner.poll(cx) {
             return Poll::Ready(match answer.map_err(Into::into)? {
                 McpResponse::Stream(stream) => {
-                    let inner = Some(stream);
-                    let waiting = Box::pin(this.cut.wait());
-                    let cut = this.cut.clone();
                     let stream = DrainStream {
-                        inner,
-                        waiting,
-                        cut,
+                        inner: Some(stream),
+                        waiting: this.waiting.another(),
                     };
                     Ok(McpResponse::Stream(ResponseStream::new(stream)))
                 }
                 ready @ McpResponse::Ready(_) => Ok(ready),
             });
         }
-        ready!(this.waiting.poll_cut(this.cut, cx));
+        ready!(this.waiting.poll(cx));
         this.inner.set(None);
         Poll::Ready(Err(CallError::new(Reason::Draining, Sent::Unknown)))
     }
@@ -222,7 +144,7 @@ impl Stream for DrainStream {
             Poll::Pending | Poll::Ready(Some(Ok(Event::Notification { .. })))
         );
         // A backend that never stops telling how far it is must stop here, too.
-        if busy && this.waiting.as_mut().poll_cut(&this.cut, cx).is_ready() {
+        if busy && this.waiting.poll(cx).is_ready() {
             this.inner = None;
             let error = CallError::new(Reason::Draining, Sent::Unknown);
             return Poll::Ready(Some(Err(error)));

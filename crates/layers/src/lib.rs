@@ -68,7 +68,6 @@ mod retry;
 mod spans;
 mod timeout;
 mod trace;
-mod woken;
 
 pub use attempt::{Attempt, AttemptLayer};
 pub use balance::{Balance, BalanceParams, Balanced, Closer, Replica};

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use mcp_router_health::{BackoffParams, BudgetParams};
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use tower::{Layer, Service};
 
 mod attempts;
@@ -209,12 +209,14 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        self.shared.budget.deposit();
+        let now = Instant::now();
+        self.shared.budget.deposit_at(now);
         let copy = match self.shared.params.max_attempts {
             0 | 1 => None,
             _ => self.policy.copy(&request),
         };
-        let attempts = copy.map(|r| Attempts::new(r, self.policy.clone(), self.shared.clone()));
+        let attempts =
+            copy.map(|r| Attempts::new(r, self.policy.clone(), self.shared.clone(), now));
         RetryFuture {
             spare: attempts.is_some().then(|| self.spare.clone()),
             attempts,

@@ -18,17 +18,15 @@ use std::time::Duration;
 use futures::Stream;
 use mcp_router_protocol::Method;
 use mcp_router_service::{
-    CallError, Deadline, Event, McpRequest, McpResponse, Pause, Reason, ResponseStream, Sent,
+    Alarm, CallError, Deadline, Event, McpRequest, McpResponse, Pause, Reason, ResponseStream, Sent,
 };
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use tower::{Layer, Service};
 
 mod asked;
 
 use asked::Asked;
-
-use crate::woken::Registered;
 
 /// Longest wait for the client in the middle of a call. A client has five minutes; whoever asks it
 /// gives up then, in good order, and this is for those that do not.
@@ -61,15 +59,14 @@ pin_project! {
 /// How long there is still, for the future first, then for the stream.
 #[derive(Debug)]
 struct Timer {
-    sleep: Pin<Box<Sleep>>,
-    /// Whom the sleep wakes.
-    registered: Registered,
+    /// The task's, from the first wait on.
+    alarm: Option<Alarm>,
     deadline: Deadline,
     attempt: Duration,
     /// When the attempt itself is over.
     until: Instant,
-    /// What the attempt was granted when `until` was set, for the error's text.
-    granted: Duration,
+    /// When to look at the time again.
+    rings: Instant,
     /// Holds the deadline while the backend waits for the client.
     waiting: Option<Pause>,
 }
@@ -222,12 +219,11 @@ impl Timer {
         let now = Instant::now();
         let (until, deadline_at) = (now + attempt, deadline.instant_at(now));
         let timer = Self {
-            sleep: Box::pin(sleep_until(until.min(deadline_at))),
-            registered: Registered::default(),
+            alarm: None,
             deadline,
             attempt,
             until,
-            granted: attempt,
+            rings: until.min(deadline_at),
             waiting: None,
         };
         (timer, now < deadline_at)
@@ -235,9 +231,8 @@ impl Timer {
 
     /// Grants the attempt `time` from now.
     fn grant(&mut self, time: Duration) {
-        self.granted = time;
         self.until = Instant::now() + time;
-        self.reset();
+        self.rings = self.end();
     }
 
     fn end(&self) -> Instant {
@@ -282,29 +277,29 @@ impl Timer {
         Some(match self.waiting.take() {
             Some(_) => error.detail("waiting for the client").blameless(),
             None if end < self.until => error.detail("at the deadline of the call"),
-            None => error.detail(format!("after {}", seconds(self.granted))),
+            None => error.detail(format!("after {}", seconds(self.attempt))),
         })
     }
 
-    /// Waits for the end. The deadline may have moved since the timer was set; it only ever moves
-    /// away, so looking again when the timer fires is enough.
+    /// Waits for the end. The deadline may have moved since `rings` was set; it only ever moves
+    /// away, so looking again when the alarm rings is enough.
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<CallError> {
-        if self.registered.is(cx) && !self.sleep.is_elapsed() {
-            return Poll::Pending;
-        }
         loop {
-            std::task::ready!(self.sleep.as_mut().poll(cx));
+            let alarm = self.alarm.get_or_insert_with(Alarm::kept);
+            std::task::ready!(alarm.poll(self.rings, cx));
             if let Some(error) = self.over() {
                 return Poll::Ready(error);
             }
-            self.reset();
+            self.rings = self.end();
         }
     }
+}
 
-    fn reset(&mut self) {
-        let end = self.end();
-        self.sleep.as_mut().reset(end);
-        self.registered.forget();
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if let Some(alarm) = &mut self.alarm {
+            alarm.keep();
+        }
     }
 }
 

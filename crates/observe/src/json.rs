@@ -5,18 +5,21 @@
 //! this makes it as one text: time, level, the event's own members, target, and the span if there
 //! is one.
 
-use std::cell::Cell;
-use std::fmt::{self, Write as _};
+use std::cell::RefCell;
 use std::time::SystemTime;
 
-use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::fmt::{FormatFields, FormattedFields};
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+mod line;
+
+use line::{Common, Line, escape};
 
 use crate::date::Stamp;
-use crate::decimal;
 
 /// What most lines fit into.
 const USUAL: usize = 384;
@@ -24,264 +27,133 @@ const USUAL: usize = 384;
 /// A line's room is kept for the next one up to this size.
 const KEPT: usize = 16 << 10;
 
-/// Formats events as JSON, their members at the top of each line.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct JsonLines;
+/// Gives each event as a line of JSON, its members at the top, to whoever takes lines.
+#[derive(Debug)]
+pub(crate) struct JsonLog<W>(pub(crate) W);
 
-impl<S, N> FormatEvent<S, N> for JsonLines
+type Fields = FormattedFields<JsonFields>;
+
+impl<S, W> Layer<S> for JsonLog<W>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
+    W: Fn(&str) + 'static,
 {
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let mut own = OWN.try_with(Cell::take).unwrap_or_default();
-        let mut line = Line(std::mem::take(&mut own.line));
-        line.0.clear();
-        line.0.reserve(USUAL);
-        line.0.push_str("{\"timestamp\":\"");
-        own.stamp.write(SystemTime::now(), &mut line.0);
-        line.0.push_str("\",\"level\":\"");
-        line.0.push_str(event.metadata().level().as_str());
-        line.0.push('"');
-        event.record(&mut line);
-        // A module's path, or what our own code calls itself: nothing to escape.
-        line.key("target");
-        line.0.push('"');
-        line.0.push_str(event.metadata().target());
-        line.0.push('"');
-        if let Some(span) = context.lookup_current() {
-            let extensions = span.extensions();
-            let fields = extensions.get::<FormattedFields<N>>();
-            let fields = fields.and_then(|f| f.fields.strip_suffix('}'));
-            line.0.push_str(",\"span\":");
-            line.0.push_str(fields.unwrap_or("{"));
-            if line.0.ends_with('{') {
-                line.0.push_str("\"name\":\"");
-            } else {
-                line.0.push_str(",\"name\":\"");
-            }
-            escape(&mut line.0, span.name());
-            line.0.push_str("\"}");
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else {
+            return;
+        };
+        let mut fields = Fields::new(String::new());
+        // Fields that cannot be written are left out.
+        if JsonFields::new()
+            .format_fields(fields.as_writer(), attributes)
+            .is_ok()
+        {
+            span.extensions_mut().insert(fields);
         }
-        line.0.push_str("}\n");
-        let written = writer.write_str(&line.0);
-        if line.0.capacity() <= KEPT {
-            own.line = line.0;
-            let _ = OWN.try_with(|kept| kept.set(own));
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
+        {
+            // As above.
+            let _ = JsonFields::new().add_fields(fields, values);
         }
-        written
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let span = context.lookup_current();
+        let written = OWN.try_with(|own| {
+            // A value may log something itself while it is written.
+            let own = own.try_borrow_mut();
+            own.map(|mut own| own.write(event, span.as_ref(), &self.0))
+        });
+        if !matches!(written, Ok(Ok(()))) {
+            let mut own = Own::NONE;
+            own.write(event, span.as_ref(), &self.0);
+        }
     }
 }
 
 thread_local! {
     /// What a thread keeps from one line to the next.
-    static OWN: Cell<Own> = const { Cell::new(Own::NONE) };
+    static OWN: RefCell<Own> = const { RefCell::new(Own::NONE) };
 }
 
-/// The room of the last line, and the second in which it was written.
+/// The room of the last line, the second in which it was written, and what it has in common with
+/// others.
 struct Own {
     line: String,
     stamp: Stamp,
+    common: Common,
 }
 
 impl Own {
     const NONE: Self = Self {
         line: String::new(),
         stamp: Stamp::NEVER,
+        common: Common::NONE,
     };
-}
 
-impl Default for Own {
-    fn default() -> Self {
-        Self::NONE
-    }
-}
-
-/// A line that is being written: an object that has members already.
-struct Line(String);
-
-impl Line {
-    fn key(&mut self, name: &str) {
-        let name = match name.as_bytes() {
-            [b'r', b'#', ..] => &name[2..],
-            _ => name,
-        };
-        // Once for the name and most values.
-        self.0.reserve(name.len() + 32);
-        self.0.push_str(",\"");
-        self.0.push_str(name);
-        self.0.push_str("\":");
-    }
-
-    fn text(&mut self, name: &str, value: &str) {
-        self.key(name);
-        self.0.push('"');
-        escape(&mut self.0, value);
-        self.0.push('"');
-    }
-
-    fn plain(&mut self, field: &Field, value: impl fmt::Display) {
-        self.key(field.name());
-        // Writing to a string does not fail.
-        let _ = write!(self.0, "{value}");
-    }
-}
-
-impl Visit for Line {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.text(field.name(), value);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.key(field.name());
-        self.0.push('"');
-        // A value that cannot be formatted leaves what it has said.
-        let _ = write!(Escaped(&mut self.0), "{value:?}");
-        self.0.push('"');
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.key(field.name());
-        decimal::push(&mut self.0, value);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.key(field.name());
-        if value < 0 {
-            self.0.push('-');
+    fn write<S>(&mut self, event: &Event<'_>, span: Option<&SpanRef<'_, S>>, to: impl Fn(&str))
+    where
+        S: for<'a> LookupSpan<'a>,
+    {
+        self.common.prepare(event.metadata());
+        let line = &mut self.line;
+        line.clear();
+        line.reserve(USUAL);
+        line.push_str("{\"timestamp\":\"");
+        self.stamp.write(SystemTime::now(), line);
+        line.push_str(self.common.level());
+        event.record(&mut Line {
+            out: line,
+            common: &self.common,
+        });
+        line.push_str(self.common.target());
+        if let Some(span) = span {
+            write_span(span, line);
         }
-        decimal::push(&mut self.0, value.unsigned_abs());
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        self.plain(field, value);
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        self.plain(field, value);
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.plain(field, value);
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        if !value.is_finite() {
-            self.key(field.name());
-            self.0.push_str("null"); // JSON has no other word for it
-            return;
-        }
-        // A number of milliseconds, to the microsecond: three divisions instead of a search for
-        // the shortest text that means the same.
-        let micros = value * 1000.0;
-        if (0.0..1e12).contains(&micros) && micros.fract() == 0.0 {
-            self.key(field.name());
-            decimal::push_thousandths(&mut self.0, micros as u64);
-        } else {
-            self.plain(field, value);
-        }
+        line.push_str("}\n");
+        to(line);
+        line.clear();
+        line.shrink_to(KEPT);
     }
 }
 
-/// Whatever is written comes out as the inside of a JSON text.
-struct Escaped<'a>(&'a mut String);
-
-impl fmt::Write for Escaped<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        escape(self.0, text);
-        Ok(())
+fn write_span<S: for<'a> LookupSpan<'a>>(span: &SpanRef<'_, S>, line: &mut String) {
+    let extensions = span.extensions();
+    let fields = extensions.get::<Fields>();
+    let fields = fields.and_then(|f| f.fields.strip_suffix('}'));
+    line.push_str(",\"span\":");
+    line.push_str(fields.unwrap_or("{"));
+    if line.ends_with('{') {
+        line.push_str("\"name\":\"");
+    } else {
+        line.push_str(",\"name\":\"");
     }
-}
-
-fn escape(out: &mut String, text: &str) {
-    if is_plain(text.as_bytes()) {
-        out.push_str(text);
-        return;
-    }
-    let odd = |b: &u8| is_odd(*b);
-    let mut rest = text;
-    while let Some(at) = rest.as_bytes().iter().position(odd) {
-        let (plain, from) = rest.split_at(at);
-        out.push_str(plain);
-        match from.as_bytes()[0] {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            control => {
-                let _ = write!(out, "\\u{control:04x}");
-            }
-        }
-        rest = &from[1..];
-    }
-    out.push_str(rest);
-}
-
-/// Whether a byte of a text cannot stand in JSON as it is.
-const fn is_odd(byte: u8) -> bool {
-    byte < b' ' || matches!(byte, b'"' | b'\\')
-}
-
-/// The same by the byte: one look instead of three comparisons.
-static ODD: [bool; 256] = {
-    let mut odd = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        odd[byte] = is_odd(byte as u8);
-        byte += 1;
-    }
-    odd
-};
-
-/// Whether no byte is [odd](is_odd).
-fn is_plain(text: &[u8]) -> bool {
-    !text.iter().any(|byte| ODD[usize::from(*byte)])
+    escape(line, span.name());
+    line.push_str("\"}");
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::{Arc, Mutex};
 
     use proptest::prelude::*;
     use serde_json::Value;
-    use tracing_subscriber::fmt::format::JsonFields;
+    use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Sink(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     /// What `log` logs, a value a line.
     fn lines(log: impl FnOnce()) -> Vec<Value> {
-        let sink = Sink::default();
-        let writer = sink.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::DEBUG)
-            .fmt_fields(JsonFields::new())
-            .event_format(JsonLines)
-            .with_writer(move || writer.clone())
-            .finish();
+        let written = Arc::new(Mutex::new(String::new()));
+        let sink = written.clone();
+        let log_to = JsonLog(move |line: &str| sink.lock().unwrap().push_str(line));
+        let subscriber = tracing_subscriber::registry().with(log_to);
         tracing::subscriber::with_default(subscriber, log);
-        let bytes = sink.0.lock().unwrap().clone();
-        let text = String::from_utf8(bytes).unwrap();
+        let text = written.lock().unwrap().clone();
         let read = |line| serde_json::from_str(line).unwrap();
         text.lines().map(read).collect()
     }
@@ -337,15 +209,56 @@ mod tests {
         assert_eq!(lines[1]["span"], full);
     }
 
-    proptest! {
-        #[test]
-        fn a_text_is_plain_where_none_of_its_bytes_is_odd(bytes in any::<Vec<u8>>()) {
-            let odd = bytes.iter().copied().any(is_odd);
-            prop_assert_eq!(is_plain(&bytes), !odd);
-            let letters: Vec<_> = bytes.iter().map(|b| b | 0x60).collect();
-            prop_assert!(is_plain(&letters));
+    #[test]
+    fn lines_of_several_places_do_not_get_mixed_up() {
+        let lines = lines(|| {
+            for number in 0..2 {
+                tracing::info!(number, r#type = "a", "one");
+                tracing::warn!(target: "other", kind = "b", number, "two");
+            }
+        });
+        for (at, line) in lines.iter().enumerate() {
+            assert_eq!(line["number"], at / 2);
+            let (level, message) = [("INFO", "one"), ("WARN", "two")][at % 2];
+            assert_eq!(
+                (&line["level"], &line["message"]),
+                (&level.into(), &message.into())
+            );
+            let own = ["type", "kind"].map(|key| line.get(key).is_some());
+            assert_eq!(own, [at % 2 == 0, at % 2 == 1]);
         }
+        assert_eq!(lines[1]["target"], "other");
+        assert_eq!(lines.len(), 4);
+    }
 
+    #[test]
+    fn a_value_that_logs_while_it_is_written_spoils_no_line() {
+        struct Talks;
+        impl std::fmt::Display for Talks {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                tracing::info!(inner = 1, "within");
+                f.write_str("said")
+            }
+        }
+        let lines = lines(|| tracing::info!(outer = %Talks, "around"));
+        let around = lines.iter().find(|line| line["message"] == "around");
+        assert_eq!(around.unwrap()["outer"], "said");
+    }
+
+    #[test]
+    fn what_is_recorded_in_a_span_later_is_told() {
+        let lines = lines(|| {
+            let span = tracing::info_span!("call", tool = tracing::field::Empty);
+            span.record("tool", "t");
+            span.in_scope(|| tracing::info!("one"));
+        });
+        assert_eq!(
+            lines[0]["span"],
+            serde_json::json!({ "name": "call", "tool": "t" })
+        );
+    }
+
+    proptest! {
         #[test]
         fn b36_no_text_breaks_a_line_or_adds_a_member(text in any::<String>()) {
             let lines = lines(|| tracing::info!(text, shown = %text, "{text}"));

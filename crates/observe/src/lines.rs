@@ -9,7 +9,7 @@
 //! While the reader is stuck the buffers fill; lines beyond their bound are dropped and counted.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
@@ -50,6 +50,8 @@ pub(crate) struct LinesGuard {
 #[derive(Debug, Default)]
 struct Shared {
     buffers: [Mutex<Buffer>; BUFFERS],
+    /// A bit for each buffer that has lines, or gets its first one.
+    filled: AtomicU32,
     /// Gives each line its place among all.
     next: AtomicU64,
     /// How many lines wait no more: they were written or lost.
@@ -104,6 +106,11 @@ impl Lines {
         Ok((lines, guard))
     }
 
+    /// Takes a whole line.
+    pub(crate) fn add(&self, line: &[u8]) {
+        self.0.add(line);
+    }
+
     /// How many lines were dropped.
     pub(crate) fn lost(&self) -> usize {
         self.0.lost.load(Ordering::Relaxed)
@@ -138,7 +145,12 @@ impl Shared {
         thread_local! {
             static OWN: usize = THREADS.fetch_add(1, Ordering::Relaxed) % BUFFERS;
         }
-        let mut buffer = lock(&self.buffers[OWN.with(|own| *own)]);
+        let own = OWN.with(|own| *own);
+        let mut buffer = lock(&self.buffers[own]);
+        // Before there is a number: the writer that knows the number knows where to look.
+        if buffer.lines.is_empty() {
+            self.filled.fetch_or(1 << own, Ordering::SeqCst);
+        }
         let number = self.next.fetch_add(1, Ordering::SeqCst);
         let waiting = number.saturating_sub(self.gone.load(Ordering::Relaxed));
         let large = !buffer.text.is_empty() && buffer.text.len() + line.len() > MOST_BYTES;
@@ -205,10 +217,12 @@ impl<W: Write> Writer<W> {
         if std::mem::replace(&mut self.seen, next) == next {
             return false;
         }
-        for (buffer, taken) in self.shared.buffers.iter().zip(&mut self.taken) {
-            let mut buffer = lock(buffer);
-            if !buffer.lines.is_empty() {
-                std::mem::swap(&mut *buffer, taken);
+        let filled = self.shared.filled.load(Ordering::SeqCst);
+        for (at, buffer) in self.shared.buffers.iter().enumerate() {
+            if filled & (1 << at) != 0 {
+                let mut buffer = lock(buffer);
+                self.shared.filled.fetch_and(!(1 << at), Ordering::SeqCst);
+                std::mem::swap(&mut *buffer, &mut self.taken[at]);
             }
         }
         self.taken.iter().any(|taken| !taken.lines.is_empty())

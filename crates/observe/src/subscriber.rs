@@ -4,13 +4,14 @@ use std::io;
 use std::sync::OnceLock;
 
 use tracing_subscriber::filter::{EnvFilter, ParseError};
-use tracing_subscriber::fmt::format::{FmtSpan, JsonFields};
+use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::util::TryInitError;
 
 use crate::LogFormat;
 use crate::drops::DropReporter;
-use crate::json::JsonLines;
+use crate::json::JsonLog;
 use crate::lines::{Lines, LinesGuard};
 
 /// Counts the lines that this process has lost.
@@ -76,19 +77,17 @@ pub fn init(format: LogFormat, filter: Option<&str>) -> Result<LogGuard, InitErr
 }
 
 fn install(format: LogFormat, filter: EnvFilter, lines: Lines) -> Result<(), TryInitError> {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_span_events(FmtSpan::NONE)
-        .with_writer(lines);
     match format {
-        LogFormat::Json => builder
-            .fmt_fields(JsonFields::new())
-            .event_format(JsonLines)
+        LogFormat::Json => tracing_subscriber::registry()
+            .with(JsonLog(move |line: &str| lines.add(line.as_bytes())))
+            .with(filter)
+            .try_init(),
+        LogFormat::Text => tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_span_events(FmtSpan::NONE)
+            .with_writer(lines)
+            .with_ansi(LogFormat::detect() == LogFormat::Text)
             .finish()
             .try_init(),
-        LogFormat::Text => {
-            let colours = LogFormat::detect() == LogFormat::Text;
-            builder.with_ansi(colours).finish().try_init()
-        }
     }
 }

@@ -50,6 +50,10 @@ pub fn result_type(result: &RawJson) -> Result<ResultType, JsonError> {
 /// result; only one that looks like a failure is read.
 pub fn is_tool_error(result: &RawJson) -> bool {
     let bytes = result.bytes();
+    // Of the letters in the word the one that texts have least.
+    if memchr::memchr(b'E', bytes).is_none() {
+        return false;
+    }
     let says_true = |at: usize| {
         let rest = bytes[at + b"\"isError\"".len()..].trim_ascii_start();
         let value = rest.strip_prefix(b":").map(<[u8]>::trim_ascii_start);

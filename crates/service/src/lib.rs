@@ -44,7 +44,7 @@ pub mod seal;
 mod session;
 mod trail;
 
-pub use alarm::Alarm;
+pub use alarm::{Alarm, keeping_alarm};
 pub use answer::{Class, Classify, HoldGuard, Serving};
 pub use context::{ClientProfile, Pin, Principal, RequestContext, SharedContext};
 pub use deadline::{Deadline, HARD_CAP, Pause};

@@ -23,14 +23,14 @@ pub(super) struct Attempts<R, P, E> {
 }
 
 impl<R, P, E> Attempts<R, P, E> {
-    /// The first one has begun; `request` is for the second.
-    pub(super) fn new(request: R, policy: P, shared: Arc<Shared>) -> Self {
+    /// The first one begins at `now`; `request` is for the second.
+    pub(super) fn new(request: R, policy: P, shared: Arc<Shared>, now: Instant) -> Self {
         Self {
             request: Some(request),
             policy,
             shared,
             made: 1,
-            began: Instant::now(),
+            began: now,
             backoff: None,
             earlier: None,
         }

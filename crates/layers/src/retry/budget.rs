@@ -32,7 +32,12 @@ impl Budget {
 
     /// Counts one call, however often it will be made.
     pub fn deposit(&self) {
-        self.0.shared.deposit(Instant::now());
+        self.deposit_at(Instant::now());
+    }
+
+    /// The same, for who has asked the clock just before.
+    pub(super) fn deposit_at(&self, now: Instant) {
+        self.0.shared.deposit(now);
     }
 
     /// Takes out what one more attempt costs; `false` if there is not enough.

@@ -19,6 +19,7 @@ use http::header::CONNECTION;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use mcp_router_service::keeping_alarm;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -81,10 +82,8 @@ pub async fn serve(
             slot,
             pace,
         };
-        connections.spawn(
-            cut.clone()
-                .run_until_cancelled_owned(connection.run(stream)),
-        );
+        let connection = keeping_alarm(connection.run(stream));
+        connections.spawn(cut.clone().run_until_cancelled_owned(connection));
     }
     drop(listener);
     http.drain();
