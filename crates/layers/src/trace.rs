@@ -170,26 +170,30 @@ where
         let _entered = this.span.enter();
         let watched = Watched(this.line);
         let answer = ready!(this.inner.poll(cx)).map_err(Into::into);
-        let Some(mut line) = watched.0.take() else {
-            return Poll::Ready(answer);
+        // Where it is: neither answer nor line is small.
+        let end = match &answer {
+            Ok(McpResponse::Ready(outcome)) => Ok(outcome),
+            Ok(McpResponse::Stream(_)) => {
+                let line = watched.0.take();
+                return Poll::Ready(answer.map(|answer| followed(answer, line, this.span)));
+            }
+            Err(error) => Err(error),
         };
-        Poll::Ready(match answer {
-            Ok(McpResponse::Stream(inner)) => {
-                Ok(McpResponse::Stream(ResponseStream::new(Traced {
-                    inner,
-                    line: Some(line),
-                    span: this.span.clone(),
-                })))
-            }
-            Ok(McpResponse::Ready(outcome)) => {
-                line.ended(Ok(&outcome));
-                Ok(McpResponse::Ready(outcome))
-            }
-            Err(error) => {
-                line.ended(Err(&error));
-                Err(error)
-            }
-        })
+        if let Some(line) = watched.0 {
+            line.ended(end);
+        }
+        Poll::Ready(answer)
+    }
+}
+
+/// A streamed answer that is told of at its end.
+fn followed(answer: McpResponse, line: Option<Line>, span: &Span) -> McpResponse {
+    match (answer, line) {
+        (McpResponse::Stream(inner), line @ Some(_)) => {
+            let span = span.clone();
+            McpResponse::Stream(ResponseStream::new(Traced { inner, line, span }))
+        }
+        (answer, _) => answer,
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::any::Any;
 use std::fmt::{self, Debug, Display};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 macro_rules! endings {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
@@ -106,7 +106,9 @@ pub struct CallEnd<'a> {
     pub sent: Option<&'static str>,
     /// How many times it was given to a backend.
     pub attempts: u32,
-    /// From its arrival to now.
+    /// When it ended: a moment ago.
+    pub ended: Instant,
+    /// From its arrival to its end.
     pub duration: Duration,
     /// The backend it was given to last.
     pub last: Option<Visit<'a>>,

@@ -9,7 +9,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, TryLockError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::call::{CallEnd, CallSink, Ending};
 
@@ -52,6 +52,8 @@ pub struct RecentCall {
 #[derive(Debug)]
 struct Slot {
     number: u64,
+    /// Stands for `call.at`, which is known once somebody reads.
+    ended: Instant,
     call: RecentCall,
 }
 
@@ -123,13 +125,19 @@ impl Default for RecentCalls {
 
 fn read(slot: &Mutex<Slot>) -> Option<(u64, RecentCall)> {
     let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-    (slot.number > 0).then(|| (slot.number, slot.call.clone()))
+    (slot.number > 0).then(|| {
+        let mut call = slot.call.clone();
+        let now = SystemTime::now();
+        call.at = now.checked_sub(slot.ended.elapsed()).unwrap_or(now);
+        (slot.number, call)
+    })
 }
 
 impl Slot {
     fn new() -> Self {
         Self {
             number: 0,
+            ended: Instant::now(),
             call: RecentCall {
                 at: SystemTime::UNIX_EPOCH,
                 client: String::new(),
@@ -146,7 +154,7 @@ impl Slot {
     fn write(&mut self, number: u64, call: &CallEnd<'_>) {
         let into = &mut self.call;
         self.number = number;
-        into.at = SystemTime::now();
+        self.ended = call.ended;
         set(&mut into.client, call.client.unwrap_or_default());
         set(&mut into.method, call.method);
         set(&mut into.tool, call.tool.unwrap_or_default());
@@ -182,6 +190,7 @@ mod tests {
             error: None,
             sent: None,
             attempts: 1,
+            ended: Instant::now(),
             duration: Duration::from_millis(5),
             last: None,
             earlier: &[],

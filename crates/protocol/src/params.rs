@@ -147,11 +147,6 @@ impl RawParams {
         json::text(&self.json()?.bytes()[place?.span()])
     }
 
-    /// `params.name` as written, of whatever type.
-    pub fn raw_name(&self) -> Option<RawJson> {
-        self.value(self.place("name"))
-    }
-
     /// `params.name`, if it is a string.
     pub fn name(&self) -> Option<String> {
         self.name_text().map(Cow::into_owned)

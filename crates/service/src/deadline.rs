@@ -16,6 +16,7 @@ pub struct Deadline(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    began: Instant,
     /// One call's own lock, held for a few instructions.
     clock: Mutex<Clock>,
     moved: Notify,
@@ -84,9 +85,15 @@ impl Deadline {
             stopped: None,
         };
         Self(Arc::new(Inner {
+            began: now,
             clock: Mutex::new(clock),
             moved: Notify::new(),
         }))
+    }
+
+    /// When it was set: when the call came.
+    pub fn began(&self) -> Instant {
+        self.0.began
     }
 
     /// What remains, zero once it has passed. Does not shrink while the clock stands still.

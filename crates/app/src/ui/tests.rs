@@ -1,7 +1,7 @@
 //! The pages as a browser asks for them. What a browser makes of them is seen in `tests/ui`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
@@ -75,6 +75,7 @@ fn ended(tool: &str, outcome: Ending) -> CallEnd<'_> {
         error: None,
         sent: None,
         attempts: 2,
+        ended: Instant::now(),
         duration: Duration::from_millis(14),
         last: None,
         earlier: &[],

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mcp_router_observe::traces::Span;
 use mcp_router_observe::{CallEnd, CallSink, Ending, call, field, printable};
 use mcp_router_protocol::result::is_tool_error;
-use mcp_router_protocol::{Method, RawJson};
+use mcp_router_protocol::{Method, RawParams};
 use mcp_router_service::{CallError, McpRequest, Notes, Outcome, Sent, SharedContext, Visit};
 use tokio::time::Instant;
 
@@ -28,11 +28,10 @@ pub(super) fn is_call(method: &Method) -> bool {
 #[derive(Debug)]
 pub(super) struct Line {
     method: Method,
-    /// The name as the client wrote it; mostly the [`Trail`] knows a better one in the end.
-    asked: Option<RawJson>,
+    /// With the name as the client wrote it; mostly the [`Trail`] knows a better one in the end.
+    params: RawParams,
     /// Tells the client, and where the call has been.
     context: SharedContext,
-    start: Instant,
     sinks: Sinks,
     /// Where the call is recorded.
     traced: Option<Box<Span>>,
@@ -53,9 +52,8 @@ impl Line {
     pub(super) fn start(request: &McpRequest, sinks: Sinks, traced: Option<Box<Span>>) -> Self {
         Self {
             method: request.method.clone(),
-            asked: request.params.raw_name(),
+            params: request.params.clone(),
             context: request.context.clone(),
-            start: Instant::now(),
             sinks,
             traced,
             told: false,
@@ -63,12 +61,14 @@ impl Line {
     }
 
     pub(super) fn method(&self) -> Cow<'_, str> {
-        printable(self.method.as_str())
+        match &self.method {
+            Method::Other(name) => printable(name),
+            known => Cow::Borrowed(known.as_str()),
+        }
     }
 
     pub(super) fn tool(&self) -> Option<String> {
-        let asked: String = self.asked.as_ref()?.read().ok()?;
-        Some(safe(asked))
+        self.params.name().map(safe)
     }
 
     pub(super) fn client(&self) -> Option<String> {
@@ -118,12 +118,16 @@ impl Line {
     }
 
     fn tell_of(&self, end: &End<'_>, notes: &Notes, mut traced: Option<Box<Span>>) {
-        let duration = self.start.elapsed();
+        let ended = Instant::now();
         let asked = notes.name.is_none().then(|| self.tool()).flatten();
         let named = notes.name.as_deref().map(printable);
         let client = self.client();
         let last = notes.last.as_ref().map(visit);
-        let earlier: Vec<_> = notes.earlier.iter().map(visit).collect();
+        // Hardly any call has been elsewhere.
+        let earlier = match notes.earlier.is_empty() {
+            true => Vec::new(),
+            false => notes.earlier.iter().map(visit).collect(),
+        };
         let blamed = end.error.and_then(|e| e.backend.as_ref());
         let end = CallEnd {
             method: &self.method(),
@@ -138,7 +142,8 @@ impl Line {
                 Sent::No | Sent::RejectedUnexecuted => "no",
             }),
             attempts: notes.attempts,
-            duration,
+            ended: ended.into_std(),
+            duration: ended.saturating_duration_since(self.context.deadline.began()),
             last,
             earlier: &earlier,
         };
@@ -168,12 +173,17 @@ fn visit(visit: &Visit) -> call::Visit<'_> {
     }
 }
 
+/// The backends before the last one.
+fn moved_from(earlier: &[call::Visit<'_>]) -> String {
+    let names: Vec<_> = earlier.iter().map(|visit| visit.backend).collect();
+    names.join(",")
+}
+
 /// Writes the line, if anybody listens.
 fn write(end: &CallEnd<'_>, trace_id: Option<String>, is_call: bool) {
     macro_rules! line {
         ($log:ident) => {{
-            let earlier: Vec<_> = end.earlier.iter().map(|visit| visit.backend).collect();
-            let moved_from = (!earlier.is_empty()).then(|| earlier.join(","));
+            let moved_from = (!end.earlier.is_empty()).then(|| moved_from(end.earlier));
             let error = end.error.map(tracing::field::display);
             tracing::$log!(
                 // As text, which needs no formatting.

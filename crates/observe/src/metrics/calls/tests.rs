@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use super::*;
 use crate::metrics::Sources;
 
@@ -13,6 +15,7 @@ fn end<'a>(visit: Option<Visit<'a>>, outcome: Ending) -> CallEnd<'a> {
         error: None,
         sent: None,
         attempts: visit.map_or(0, |v| v.attempts),
+        ended: Instant::now(),
         duration: Duration::from_millis(40),
         last: visit,
         earlier: &[],
