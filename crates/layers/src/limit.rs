@@ -16,9 +16,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use mcp_router_service::{CallError, HoldGuard, Reason, Sent};
+use mcp_router_service::{CallError, HoldGuard, Place, Places, Reason, Sent};
 use pin_project_lite::pin_project;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{Layer, Service};
 
 /// How much a backend is given to do.
@@ -56,20 +55,20 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<S, R, F> {
-        Waiting { turn: BoxFuture<'static, Result<OwnedSemaphorePermit, CallError>>, call: Option<(S, R)> },
-        Running { #[pin] answer: F, permit: Option<OwnedSemaphorePermit> },
+        Waiting { turn: BoxFuture<'static, Result<Place, CallError>>, call: Option<(S, R)> },
+        Running { #[pin] answer: F, permit: Option<Place> },
     }
 }
 
 #[derive(Debug)]
 struct Gate {
-    permits: Arc<Semaphore>,
+    permits: Places,
     queued: AtomicUsize,
     params: LimitParams,
 }
 
 /// A place in the queue, given back when dropped.
-struct Place(Arc<Gate>);
+struct Queued(Arc<Gate>);
 
 // === impl LimitParams ===
 
@@ -99,10 +98,9 @@ impl LimitParams {
 impl LimitLayer {
     /// A bound of its own.
     pub fn new(params: LimitParams) -> Self {
-        let permits = params.max_concurrency.min(Semaphore::MAX_PERMITS);
         Self {
             gate: Arc::new(Gate {
-                permits: Arc::new(Semaphore::new(permits)),
+                permits: Places::new(params.max_concurrency),
                 queued: AtomicUsize::new(0),
                 params,
             }),
@@ -129,30 +127,26 @@ impl Gate {
     }
 
     /// A place in the queue, if there is one.
-    fn enter(self: &Arc<Self>) -> Option<Place> {
+    fn enter(self: &Arc<Self>) -> Option<Queued> {
         let max = self.params.max_queue;
         let enter = |n| (n < max).then_some(n + 1);
         self.queued
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, enter)
             .ok()
-            .map(|_| Place(self.clone()))
+            .map(|_| Queued(self.clone()))
     }
 
     /// Waits for a permit, in the order of arrival.
-    async fn turn(self: Arc<Self>) -> Result<OwnedSemaphorePermit, CallError> {
-        let Some(_place) = self.enter() else {
+    async fn turn(self: Arc<Self>) -> Result<Place, CallError> {
+        let Some(_queued) = self.enter() else {
             return Err(self.overloaded("queue full"));
         };
-        let permit = self.permits.clone().acquire_owned();
-        match tokio::time::timeout(self.params.max_wait, permit).await {
-            Ok(Ok(permit)) => Ok(permit),
-            // Nobody closes the semaphore; a closed one would have no room either.
-            Ok(Err(_)) | Err(_) => Err(self.overloaded("queue too slow")),
-        }
+        let permit = tokio::time::timeout(self.params.max_wait, self.permits.take()).await;
+        permit.map_err(|_| self.overloaded("queue too slow"))
     }
 }
 
-impl Drop for Place {
+impl Drop for Queued {
     fn drop(&mut self) {
         self.0.queued.fetch_sub(1, Ordering::AcqRel);
     }
@@ -176,12 +170,12 @@ where
 
     fn call(&mut self, request: R) -> Self::Future {
         // While anyone waits, a freed permit is handed on and none is free here: no overtaking.
-        let state = match self.gate.permits.clone().try_acquire_owned() {
-            Ok(permit) => State::Running {
+        let state = match self.gate.permits.try_take() {
+            Some(permit) => State::Running {
                 answer: self.inner.call(request),
                 permit: Some(permit),
             },
-            Err(_) => {
+            None => {
                 let clone = self.inner.clone();
                 let ready = mem::replace(&mut self.inner, clone);
                 State::Waiting {

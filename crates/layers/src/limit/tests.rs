@@ -82,9 +82,9 @@ async fn i7_a_streamed_answer_holds_its_permit_until_its_end() {
     respond.send_response(streamed);
     let answer: McpResponse = assert_ready_ok!(first.poll());
     let mut events = into_stream(answer);
-    assert_eq!(service.gate.permits.available_permits(), 0);
+    assert_eq!(service.gate.permits.free(), 0);
     feed.send(outcome()).unwrap();
     drop(feed);
     while next(&mut events).await.is_some() {}
-    assert_eq!(service.gate.permits.available_permits(), 1);
+    assert_eq!(service.gate.permits.free(), 1);
 }
