@@ -80,12 +80,24 @@ impl Places {
 
     /// Gives a place back.
     fn give_back(self) {
-        let more = |state: usize| (state != WAITED_FOR).then_some(state + ONE);
-        if self.change(more).is_ok() {
-            return;
+        if !self.add() {
+            self.hand_on();
         }
+    }
+
+    /// One more is free, unless somebody may wait for it.
+    fn add(&self) -> bool {
+        let more = |state: usize| (state != WAITED_FOR).then_some(state + ONE);
+        self.change(more).is_ok()
+    }
+
+    fn hand_on(self) {
         let places = self.clone();
         let mut queue = places.queue();
+        // Another place that was given back may have found the queue empty meanwhile.
+        if self.add() {
+            return;
+        }
         let mut place = Place(Some(self));
         while let Some(hand) = queue.pop_front() {
             match hand.send(place) {
@@ -140,6 +152,19 @@ mod tests {
         assert!(places.try_take().is_some());
         assert!(Places::new(0).try_take().is_none());
         assert_eq!(Places::new(usize::MAX).free(), Places::MAX);
+    }
+
+    #[test]
+    fn two_that_find_nobody_waiting_any_more_are_both_free() {
+        let places = Places::new(0);
+        let mut gave_up = task::spawn(places.take());
+        assert_pending!(gave_up.poll());
+        drop(gave_up);
+        // Each saw that somebody may wait before either had the queue.
+        assert!(!places.add() && !places.add());
+        places.clone().hand_on();
+        places.clone().hand_on();
+        assert_eq!(places.free(), 2);
     }
 
     #[tokio::test]
