@@ -1,5 +1,7 @@
 //! How many tools clients are given, and whose they are.
 
+use std::collections::HashMap;
+
 use mcp_router_protocol::ItemKind;
 
 use crate::catalogue::own;
@@ -22,17 +24,15 @@ impl Router {
         // Before the snapshot is looked at: a change between the two is seen as one to come.
         let change = self.hub.changes.borrow()[0];
         let snapshot = self.hub.snapshot.load();
-        let mut backends: Vec<(String, usize)> = Vec::new();
+        let mut offers: HashMap<&str, usize> = HashMap::new();
         let offered = snapshot.table(ItemKind::Tool).entries().iter();
         let mut tools = own(&snapshot.settings, ItemKind::Tool).len();
         for entry in offered.filter(|entry| entry.is_for(true)) {
             tools += 1;
-            let name = entry.owner.meta.name.as_str();
-            match backends.iter_mut().find(|(known, _)| known == name) {
-                Some((_, n)) => *n += 1,
-                None => backends.push((name.to_owned(), 1)),
-            }
+            *offers.entry(entry.owner.meta.name.as_str()).or_default() += 1;
         }
+        let offers = offers.into_iter();
+        let mut backends: Vec<_> = offers.map(|(name, n)| (name.to_owned(), n)).collect();
         backends.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         Exposure {
             tools,

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use mcp_router_observe::metrics::Meters;
@@ -24,6 +24,12 @@ use crate::manager::Manager;
 use crate::status::BackendStatus;
 use crate::strategy::Custom;
 use crate::subscriptions::Readers;
+
+/// A merge that takes no longer is made at once: those of some hundred tools.
+const SMALL_MERGE: Duration = Duration::from_millis(2);
+
+/// The longest that news may wait for others, to be merged together.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 
 /// What an operator may set; see [`RouterBuilder`](crate::RouterBuilder).
 #[derive(Clone, Debug)]
@@ -78,6 +84,10 @@ pub(crate) struct Hub {
     /// Held by who changes the set of backends.
     pub(crate) updating: tokio::sync::Mutex<Successors>,
     dirty: AtomicBool,
+    /// Whether a merge is to come; see [`publish_soon`](Self::publish_soon).
+    scheduled: AtomicBool,
+    /// What the last merge took, microseconds.
+    merge_us: AtomicU64,
     /// Held while merging, never across an await. Keeps the collisions already logged.
     merging: Mutex<HashSet<String>>,
 }
@@ -113,6 +123,8 @@ impl Hub {
             leaving: TaskTracker::new(),
             updating: tokio::sync::Mutex::default(),
             dirty: AtomicBool::new(false),
+            scheduled: AtomicBool::new(false),
+            merge_us: AtomicU64::new(0),
             merging: Mutex::default(),
         }
     }
@@ -120,6 +132,31 @@ impl Hub {
     /// What is set now. Requests go by the settings of their snapshot instead.
     pub(crate) fn settings(&self) -> Arc<Settings> {
         self.fleet.load().settings.clone()
+    }
+
+    /// As [`publish`](Self::publish), for what many backends may have to say at the same time.
+    /// Where a merge is no small matter, those of a while are one, and three quarters of the time
+    /// are left for everything else: a thousand backends that come up together would otherwise
+    /// have everything merged thousands of times, and be lost meanwhile to their probes' timeouts.
+    pub(crate) fn publish_soon(self: &Arc<Self>) {
+        let merge = Duration::from_micros(self.merge_us.load(Ordering::Relaxed));
+        if merge < SMALL_MERGE {
+            return self.publish();
+        }
+        if !self.scheduled.swap(true, Ordering::AcqRel) {
+            let (hub, rest) = (self.clone(), (merge * 3).min(LONGEST_REST));
+            tokio::spawn(async move {
+                tokio::time::sleep(rest).await;
+                hub.publish_scheduled();
+            });
+        }
+    }
+
+    /// Does now what [`publish_soon`](Self::publish_soon) has put off.
+    fn publish_scheduled(&self) {
+        if self.scheduled.swap(false, Ordering::AcqRel) {
+            self.publish();
+        }
     }
 
     /// Merges what the supervisors published into the next snapshot. Concurrent calls are one
@@ -133,6 +170,7 @@ impl Hub {
             if !self.dirty.swap(false, Ordering::AcqRel) {
                 return;
             }
+            let begun = Instant::now();
             let fleet = self.fleet.load_full();
             // Asked before the merge: who settles during it is not in this snapshot yet, and
             // nobody may be told "ready" before what is ready can be seen.
@@ -141,8 +179,8 @@ impl Hub {
             let next = merge(&fleet.settings, &fleet.cells, Some(&old), &mut logged);
             let next = Arc::new(next);
             self.snapshot.store(next.clone());
-            let there = |name: &str| next.cells.iter().any(|c| c.meta.name.as_str() == name);
-            self.meters.retain(there);
+            let there: HashSet<_> = next.cells.iter().map(|c| c.meta.name.as_str()).collect();
+            self.meters.retain(|name| there.contains(name));
             let changed = self
                 .changes
                 .send_if_modified(|counters| next.count_changes(&old, counters));
@@ -150,6 +188,8 @@ impl Hub {
                 // After the snapshot: who reads the new number sees what it is the number of.
                 self.version.fetch_add(1, Ordering::Release);
             }
+            let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.merge_us.store(took, Ordering::Relaxed);
             if settled {
                 self.set_ready();
             }
@@ -195,6 +235,7 @@ impl Hub {
         }
         // Who takes longer is told of by `list_changed`.
         let _ = tokio::time::timeout(wait, futures::future::join_all(listed)).await;
+        self.publish_scheduled();
     }
 
     /// Closes every backend, all at once; later calls find nothing left to do.
@@ -219,5 +260,53 @@ impl std::fmt::Debug for Hub {
         f.debug_struct("Hub")
             .field("settings", &self.fleet.load().settings)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Router;
+
+    #[tokio::test(start_paused = true)]
+    async fn news_of_many_is_one_merge_where_a_merge_is_no_small_matter() {
+        let router = Router::builder().build().expect("a router");
+        let hub = &router.hub;
+        let took = |merge: Duration| {
+            hub.merge_us
+                .store(merge.as_micros() as u64, Ordering::Relaxed)
+        };
+        let changed = |old: &Arc<Snapshot>| !Arc::ptr_eq(old, &hub.snapshot.load());
+
+        took(SMALL_MERGE / 2);
+        let first = hub.snapshot.load_full();
+        hub.publish_soon();
+        assert!(changed(&first));
+
+        took(SMALL_MERGE * 10);
+        let second = hub.snapshot.load_full();
+        for _ in 0..1000 {
+            hub.publish_soon();
+        }
+        tokio::time::sleep(SMALL_MERGE * 29).await;
+        assert!(!changed(&second));
+        tokio::time::sleep(SMALL_MERGE * 2).await;
+        assert!(changed(&second));
+        // There is no other merge to come.
+        let third = hub.snapshot.load_full();
+        tokio::time::sleep(LONGEST_REST * 2).await;
+        assert!(!changed(&third));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_lists_does_not_wait_for_other_news() {
+        let router = Router::builder().build().expect("a router");
+        let hub = &router.hub;
+        hub.merge_us.store(1_000_000, Ordering::Relaxed);
+        let old = hub.snapshot.load_full();
+        hub.publish_soon();
+        assert!(Arc::ptr_eq(&old, &hub.snapshot.load()));
+        hub.publish_scheduled();
+        assert!(!Arc::ptr_eq(&old, &hub.snapshot.load()));
     }
 }

@@ -174,7 +174,7 @@ impl Supervisor {
             live.down_since = None;
             live.settled = true;
         });
-        self.hub.publish();
+        self.hub.publish_soon();
     }
 
     /// A probe has changed its mind.
@@ -242,7 +242,7 @@ impl Supervisor {
                 self.forget_at = self.forget_at.filter(|_| !ready);
                 self.tell_listed(None);
                 self.relist_at = Some(Instant::now() + ttl);
-                self.hub.publish();
+                self.hub.publish_soon();
             }
             Err(error) => {
                 // What was to be listed still is.
@@ -317,14 +317,14 @@ impl Supervisor {
             live.down_since.get_or_insert_with(std::time::Instant::now);
             live.settled = true;
         });
-        self.hub.publish();
+        self.hub.publish_soon();
     }
 
     fn forget(&mut self) {
         self.forget_at = None;
         tracing::warn!(backend = %self.cell.meta.name, "backend stays away: its items are gone");
         self.cell.update(|live| live.listing = Arc::default());
-        self.hub.publish();
+        self.hub.publish_soon();
     }
 }
 

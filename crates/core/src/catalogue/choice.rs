@@ -1,6 +1,6 @@
 //! Who may get the calls of an item, worked out once for each item and not for each call.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,23 +113,28 @@ impl Choice {
 pub(super) struct Field<'a> {
     settings: &'a Settings,
     cells: &'a [(Arc<Cell>, Arc<Live>)],
+    /// The namespaces of backends that have routes.
+    routed: HashSet<Option<&'a Namespace>>,
     /// The tools of each backend by its own names. Empty where no route asks.
     tools: Vec<HashMap<&'a str, &'a Arc<Item>>>,
 }
 
 impl<'a> Field<'a> {
     pub(super) fn new(settings: &'a Settings, cells: &'a [(Arc<Cell>, Arc<Live>)]) -> Self {
-        let routed = settings.routes_all()
-            || cells
-                .iter()
-                .any(|(cell, _)| !cell.meta.policy.routes.is_empty());
+        let metas = cells.iter().map(|(cell, _)| &cell.meta);
+        let routed: HashSet<_> = metas
+            .filter(|meta| !meta.policy.routes.is_empty())
+            .map(|meta| meta.namespace.as_ref())
+            .collect();
+        let asked = settings.routes_all() || !routed.is_empty();
         let index = |(_, live): &'a (Arc<Cell>, Arc<Live>)| {
             let items = live.listing.of(ItemKind::Tool).iter();
-            items.filter(|_| routed).map(|i| (i.key(), i)).collect()
+            items.filter(|_| asked).map(|i| (i.key(), i)).collect()
         };
         Self {
             settings,
             cells,
+            routed,
             tools: cells.iter().map(index).collect(),
         }
     }
@@ -140,10 +145,11 @@ impl<'a> Field<'a> {
 
     /// Whether anything but the lists decides who gets calls of this namespace's tools.
     pub(super) fn is_routed(&self, namespace: Option<&Namespace>) -> bool {
-        let routed = |(cell, _): &(Arc<Cell>, Arc<Live>)| {
-            !cell.meta.policy.routes.is_empty() && self.addressed(cell, namespace)
+        let routed = match self.settings.namespaces {
+            true => self.routed.contains(&namespace),
+            false => !self.routed.is_empty(),
         };
-        self.settings.routes_all() || self.cells.iter().any(routed)
+        self.settings.routes_all() || routed
     }
 
     /// Who may get the calls of the tool that clients know as `public` in `namespace`.
