@@ -273,8 +273,8 @@ mod tests {
         let router = Router::builder().build().expect("a router");
         let hub = &router.hub;
         let took = |merge: Duration| {
-            hub.merge_us
-                .store(merge.as_micros() as u64, Ordering::Relaxed)
+            let merge = merge.as_micros() as u64;
+            hub.merge_us.store(merge, Ordering::Relaxed);
         };
         let changed = |old: &Arc<Snapshot>| !Arc::ptr_eq(old, &hub.snapshot.load());
 
