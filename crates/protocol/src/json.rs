@@ -13,6 +13,7 @@ use serde::de::{DeserializeOwned, Deserializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::noted::{Noted, Notes};
 use crate::walk::Walker;
 
 /// Deepest nesting of arrays and objects accepted anywhere in a message (B3).
@@ -60,8 +61,11 @@ impl From<serde_json::Error> for JsonError {
 /// One JSON value as its sender wrote it, without surrounding white space.
 ///
 /// Cloning is cheap: the bytes are shared.
-#[derive(Clone, Eq, PartialEq)]
-pub struct RawJson(Bytes);
+#[derive(Clone)]
+pub struct RawJson {
+    text: Bytes,
+    notes: Notes,
+}
 
 impl RawJson {
     /// Checks `bytes` (UTF-8, depth, grammar) and keeps them.
@@ -70,54 +74,62 @@ impl RawJson {
     /// Says what is wrong, without quoting the text.
     pub fn parse(bytes: Bytes) -> Result<Self, JsonError> {
         let span = checked(&bytes, Walker::value)?;
-        Ok(Self(bytes.slice(span)))
+        Ok(Self::from_checked(bytes.slice(span)))
     }
 
     /// Takes bytes that are known to hold exactly one JSON value, as a span found by [`members`]
     /// in checked text does.
     pub const fn from_checked(bytes: Bytes) -> Self {
-        Self(bytes)
+        Self::noted(bytes, Notes::UNKNOWN)
+    }
+
+    /// The same for a result, with what was noted of it.
+    pub(crate) const fn noted(text: Bytes, notes: Notes) -> Self {
+        Self { text, notes }
+    }
+
+    /// Whether that is so of a result, if it was seen when the text was checked. Otherwise one
+    /// has to look.
+    pub const fn says(&self, what: Noted) -> Option<bool> {
+        self.notes.says(what)
     }
 
     /// The value as text in this program.
     pub const fn from_static(text: &'static str) -> Self {
-        Self(Bytes::from_static(text.as_bytes()))
+        Self::from_checked(Bytes::from_static(text.as_bytes()))
     }
 
     /// Serializes `value`. A type that serde_json cannot write (a map with keys that are no
     /// strings) becomes `null`; the router has none.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Self {
-        Self(
-            serde_json::to_vec(value)
-                .unwrap_or_else(|_| b"null".to_vec())
-                .into(),
-        )
+        let text = serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec());
+        Self::from_checked(text.into())
     }
 
     /// The bytes, shared.
     pub const fn bytes(&self) -> &Bytes {
-        &self.0
+        &self.text
     }
 
     /// The bytes, given away.
     pub fn into_bytes(self) -> Bytes {
-        self.0
+        self.text
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
         // Every constructor takes checked UTF-8; an empty text is the harmless answer otherwise.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(&self.text).unwrap_or_default()
     }
 
     /// Whether the value is an object.
     pub fn is_object(&self) -> bool {
-        self.0.first() == Some(&b'{')
+        self.text.first() == Some(&b'{')
     }
 
     /// The text, if the value is a string; borrowed, unless it was written with escapes.
     pub fn text(&self) -> Option<Cow<'_, str>> {
-        text(&self.0)
+        text(&self.text)
     }
 
     /// Reads the value as `T`: for the router's own small structures, never for arguments or
@@ -126,7 +138,7 @@ impl RawJson {
     /// # Errors
     /// serde's complaint.
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, JsonError> {
-        Ok(serde_json::from_slice(&self.0)?)
+        Ok(serde_json::from_slice(&self.text)?)
     }
 
     /// As [`read`](Self::read), for types that own their data.
@@ -134,13 +146,13 @@ impl RawJson {
     /// # Errors
     /// serde's complaint.
     pub fn read_owned<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
-        Ok(serde_json::from_slice(&self.0)?)
+        Ok(serde_json::from_slice(&self.text)?)
     }
 
     /// The value of one member of this object; nothing if it is none, or has no such member.
     pub fn get(&self, key: &str) -> Option<Self> {
         let mut found = None;
-        let mut walker = Walker::new(&self.0);
+        let mut walker = Walker::new(&self.text);
         let walked = walker.object(|walker, k| {
             let value = walker.value()?;
             if *k == *key.as_bytes() {
@@ -149,7 +161,7 @@ impl RawJson {
             Ok(())
         });
         walked.and_then(|()| walker.end()).ok()?;
-        Some(Self(self.0.slice(found?)))
+        Some(Self::from_checked(self.text.slice(found?)))
     }
 
     /// The text of one string member.
@@ -158,16 +170,25 @@ impl RawJson {
     }
 }
 
+impl PartialEq for RawJson {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for RawJson {}
+
 impl fmt::Debug for RawJson {
     /// Shows the size alone: the content may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RawJson({} bytes)", self.0.len())
+        write!(f, "RawJson({} bytes)", self.text.len())
     }
 }
 
 impl Serialize for RawJson {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let raw: &RawValue = serde_json::from_slice(&self.0).map_err(serde::ser::Error::custom)?;
+        let raw: &RawValue =
+            serde_json::from_slice(&self.text).map_err(serde::ser::Error::custom)?;
         raw.serialize(serializer)
     }
 }
@@ -175,7 +196,8 @@ impl Serialize for RawJson {
 impl<'de> Deserialize<'de> for RawJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(Self(Bytes::from(String::from(Box::<str>::from(raw)))))
+        let text = String::from(Box::<str>::from(raw));
+        Ok(Self::from_checked(text.into()))
     }
 }
 
@@ -337,22 +359,7 @@ pub fn set_members(
     json: &RawJson,
     changes: &[(&str, Option<&[u8]>)],
 ) -> Result<RawJson, JsonError> {
-    let mut all = Vec::new();
-    let mut touched = false;
-    for member in members(&json.0, |_| true)? {
-        let change = changes.iter().find(|(k, _)| *k == member.key);
-        touched |= change.is_some_and(|(_, new)| *new != Some(&json.0[member.value.clone()]));
-        all.push(member);
-    }
-    let added: Vec<_> = changes
-        .iter()
-        .filter_map(|(k, v)| v.map(|v| (*k, v)))
-        .filter(|(k, _)| !all.iter().any(|m| m.key == *k))
-        .collect();
-    if !touched && added.is_empty() {
-        return Ok(json.clone());
-    }
-    Ok(RawJson(rebuild(json, &all, changes, &added)))
+    Ok(Object::of(json)?.set(changes))
 }
 
 /// Writes members, with a comma between each two.
@@ -374,47 +381,128 @@ pub(crate) fn write_members(members: &[(&str, &[u8])]) -> Vec<u8> {
     out
 }
 
-fn rebuild(
-    json: &RawJson,
-    all: &[Member<'_>],
-    changes: &[(&str, Option<&[u8]>)],
-    added: &[(&str, &[u8])],
-) -> Bytes {
-    let mut out = BytesMut::with_capacity(json.0.len() + 64 * added.len());
-    out.extend_from_slice(b"{");
-    out.extend_from_slice(&write_members(added));
-    let mut end = 1;
-    for (at, member) in all.iter().enumerate() {
-        // From behind the last value (or the brace): comma, space and key as they were written.
-        let between = &json.0[end..member.value.start];
-        end = member.value.end;
-        let change = changes.iter().find(|(k, _)| *k == member.key);
-        if matches!(change, Some((_, None))) {
-            continue;
-        }
-        match (out.len() == 1, at == 0) {
-            (true, false) => out.extend_from_slice(key_text(between)),
-            (false, true) => {
-                out.extend_from_slice(b",");
-                out.extend_from_slice(between);
+/// An object whose members have been found.
+pub(crate) struct Object<'a> {
+    json: &'a RawJson,
+    members: Vec<Member<'a>>,
+}
+
+type Change<'a> = (&'a str, Option<&'a [u8]>);
+
+/// What a changed object is made of, in order.
+enum Piece<'a> {
+    /// As it was written.
+    Kept(Span),
+    New(&'a [u8]),
+}
+
+impl<'a> Object<'a> {
+    /// # Errors
+    /// If `json` is not an object.
+    pub(crate) fn of(json: &'a RawJson) -> Result<Self, JsonError> {
+        let members = members(&json.text, |_| true)?;
+        Ok(Self { json, members })
+    }
+
+    /// The value of one member.
+    pub(crate) fn get(&self, key: &str) -> Option<RawJson> {
+        let member = self.members.iter().rfind(|m| m.key == key)?;
+        Some(RawJson::from_checked(
+            self.json.text.slice(member.value.clone()),
+        ))
+    }
+
+    /// As [`set_members`].
+    pub(crate) fn set(&self, changes: &[Change<'_>]) -> RawJson {
+        let text = &self.json.text;
+        let mut out = BytesMut::new();
+        let changed = self.change(changes, |piece| {
+            if out.capacity() == 0 {
+                out.reserve(text.len() + 64);
             }
-            _ => out.extend_from_slice(between),
-        }
-        match change {
-            Some((_, Some(new))) => out.extend_from_slice(new),
-            _ => out.extend_from_slice(&json.0[member.value.clone()]),
+            out.extend_from_slice(match piece {
+                Piece::Kept(span) => &text[span],
+                Piece::New(new) => new,
+            });
+        });
+        match changed {
+            true => RawJson::from_checked(out.freeze()),
+            false => self.json.clone(),
         }
     }
-    out.extend_from_slice(&json.0[end..]);
-    out.freeze()
+
+    /// The same as slices: what stays is not copied.
+    pub(crate) fn set_in_slices(&self, changes: &[Change<'_>]) -> Vec<Bytes> {
+        let text = &self.json.text;
+        let (mut out, mut open) = (Vec::new(), 0..0);
+        let changed = self.change(changes, |piece| match piece {
+            Piece::Kept(span) if span.start == open.end => open.end = span.end,
+            Piece::Kept(span) => {
+                out.push(text.slice(std::mem::replace(&mut open, span)));
+            }
+            Piece::New(new) => {
+                out.push(text.slice(open.clone()));
+                out.push(Bytes::copy_from_slice(new));
+                open = open.end..open.end;
+            }
+        });
+        if !changed {
+            return vec![text.clone()];
+        }
+        out.push(text.slice(open));
+        out.retain(|slice| !slice.is_empty());
+        out
+    }
+
+    /// Gives the pieces of the changed object to `put`; none, and says so, if nothing changes.
+    fn change(&self, changes: &[Change<'_>], mut put: impl FnMut(Piece<'_>)) -> bool {
+        let text = &self.json.text;
+        let change_of = |m: &Member<'_>| changes.iter().find(|(k, _)| *k == m.key);
+        let is_added = |key: &str| !self.members.iter().any(|m| m.key == key);
+        let touched = self
+            .members
+            .iter()
+            .any(|m| change_of(m).is_some_and(|(_, new)| *new != Some(&text[m.value.clone()])));
+        let added = changes.iter().filter_map(|(k, v)| v.map(|v| (*k, v)));
+        let added: Vec<_> = added.filter(|(k, _)| is_added(k)).collect();
+        let mut first = added.is_empty();
+        if !touched && first {
+            return false;
+        }
+        put(Piece::New(b"{"));
+        put(Piece::New(&write_members(&added)));
+        let mut end = 1;
+        for (at, member) in self.members.iter().enumerate() {
+            // From behind the last value (or the brace): comma, space and key as they were written.
+            let between = end..member.value.start;
+            end = member.value.end;
+            let change = change_of(member);
+            if matches!(change, Some((_, None))) {
+                continue;
+            }
+            if !first && at == 0 {
+                put(Piece::New(b","));
+            }
+            let comma = first && at > 0;
+            put(Piece::Kept(match comma {
+                true => key_text(text, between),
+                false => between,
+            }));
+            put(match change {
+                Some((_, Some(new))) => Piece::New(new),
+                _ => Piece::Kept(member.value.clone()),
+            });
+            first = false;
+        }
+        put(Piece::Kept(end..text.len()));
+        true
+    }
 }
 
 /// What stands between two values, less the comma that separates them.
-fn key_text(between: &[u8]) -> &[u8] {
-    match between.iter().position(|b| *b == b'"') {
-        Some(at) => &between[at..],
-        None => between,
-    }
+fn key_text(text: &[u8], between: Span) -> Span {
+    let quote = text[between.clone()].iter().position(|b| *b == b'"');
+    between.start + quote.unwrap_or_default()..between.end
 }
 
 #[cfg(test)]

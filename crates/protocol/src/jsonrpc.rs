@@ -6,6 +6,7 @@ use std::fmt;
 use crate::code;
 use crate::json::{self, JsonError, RawJson, Span, is_variant_of};
 use crate::method::Method;
+use crate::noted::Notes;
 use crate::params::{RawParams, Scan};
 use crate::walk::Walker;
 use bytes::Bytes;
@@ -282,6 +283,8 @@ struct Envelope {
     error: Option<Span>,
     /// What is in `params`.
     scan: Option<Scan>,
+    /// What is in `result`.
+    notes: Notes,
     fault: Option<JsonError>,
 }
 
@@ -303,6 +306,7 @@ impl Envelope {
                     self.scan = None;
                     self.scan.get_or_insert_default().walk(walker)?;
                 }
+                (b"result", Some(b'{')) => self.notes = Notes::of(walker)?,
                 _ => {
                     walker.value()?;
                 }
@@ -372,7 +376,7 @@ impl Envelope {
                 Ok(Said::Call(method, params))
             }
             (None, Some(span), None) if has_id => {
-                let result = RawJson::from_checked(bytes.slice(span));
+                let result = RawJson::noted(bytes.slice(span), self.notes);
                 Ok(Said::Answer(Ok(result)))
             }
             (None, None, Some(span)) => {
@@ -443,7 +447,11 @@ pub fn response_parts(
 }
 
 /// The slices of an answer whose result is written as `front` and what follows in `rest`.
-pub fn result_parts<const N: usize>(id: &RequestId, front: &[u8], rest: [Bytes; N]) -> Vec<Bytes> {
+pub fn result_parts(
+    id: &RequestId,
+    front: &[u8],
+    rest: impl IntoIterator<Item = Bytes, IntoIter: ExactSizeIterator>,
+) -> Vec<Bytes> {
     let head = [
         br#"{"jsonrpc":"2.0","id":"#,
         &id.json()[..],
@@ -451,7 +459,8 @@ pub fn result_parts<const N: usize>(id: &RequestId, front: &[u8], rest: [Bytes; 
         front,
     ]
     .concat();
-    let mut parts = Vec::with_capacity(N + 2);
+    let rest = rest.into_iter();
+    let mut parts = Vec::with_capacity(rest.len() + 2);
     parts.push(head.into());
     parts.extend(rest);
     parts.push(CLOSE);

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use memchr::memmem::Finder;
 
-use crate::json::{self, JsonError, RawJson, Span, set_members, splice};
+use crate::json::{self, JsonError, Object, RawJson, Span, set_members, splice};
+use crate::noted::Noted;
 use crate::params::meta;
 
 /// Ends `"uri"` and `"resourceUri"`: one search for both.
@@ -34,6 +36,9 @@ pub fn result_type(result: &RawJson) -> Result<ResultType, JsonError> {
     if result.bytes().starts_with(br#"{"resultType":"complete""#) {
         return Ok(ResultType::Complete);
     }
+    if result.says(Noted::ResultType) == Some(false) {
+        return Ok(ResultType::Complete);
+    }
     let found = json::members(result.bytes(), |k| k == "resultType")?;
     let Some(member) = found.first() else {
         return Ok(ResultType::Complete);
@@ -46,9 +51,12 @@ pub fn result_type(result: &RawJson) -> Result<ResultType, JsonError> {
     })
 }
 
-/// Whether the result of a tool says that the tool failed. A substring search for nearly every
-/// result; only one that looks like a failure is read.
+/// Whether the result of a tool says that the tool failed. At most a substring search for nearly
+/// every result; only one that looks like a failure is read.
 pub fn is_tool_error(result: &RawJson) -> bool {
+    if result.says(Noted::IsError) == Some(false) {
+        return false;
+    }
     let bytes = result.bytes();
     // Of the letters in the word the one that texts have least.
     if memchr::memchr(b'E', bytes).is_none() {
@@ -66,17 +74,32 @@ pub fn is_tool_error(result: &RawJson) -> bool {
 /// The result as a legacy client must get it: without the members that only modern revisions
 /// have (R29), in `_meta` as well.
 pub fn to_legacy(result: &RawJson) -> RawJson {
-    let meta = legacy_meta(result);
+    legacy(result, |object, changes| object.set(changes)).unwrap_or_else(|| result.clone())
+}
+
+/// The same as slices: what stays is not copied.
+pub fn to_legacy_slices(result: &RawJson) -> Vec<Bytes> {
+    let slices = legacy(result, |object, changes| object.set_in_slices(changes));
+    slices.unwrap_or_else(|| vec![result.bytes().clone()])
+}
+
+/// Has `set` change what is to change; nothing for what is no object.
+fn legacy<T>(
+    result: &RawJson,
+    set: impl FnOnce(&Object<'_>, &[(&str, Option<&[u8]>)]) -> T,
+) -> Option<T> {
+    let object = Object::of(result).ok()?;
+    let meta = legacy_meta(&object);
     let mut changes: Vec<(&str, Option<&[u8]>)> =
         vec![("resultType", None), ("ttlMs", None), ("cacheScope", None)];
     if let Some(meta) = &meta {
         changes.push(("_meta", meta.as_ref().map(|meta| &meta.bytes()[..])));
     }
-    set_members(result, &changes).unwrap_or_else(|_| result.clone())
+    Some(set(&object, &changes))
 }
 
 /// What is left of `_meta` without the keys of a modern hop; `None` if it can stay as it is.
-fn legacy_meta(result: &RawJson) -> Option<Option<RawJson>> {
+fn legacy_meta(result: &Object<'_>) -> Option<Option<RawJson>> {
     let named = |meta: &RawJson| memchr::memmem::find(meta.bytes(), PREFIX).is_some();
     let old = result.get("_meta").filter(named)?;
     let rest = set_members(&old, &meta::HOP.map(|key| (key, None))).ok()?;
@@ -90,8 +113,11 @@ const PREFIX: &[u8] = b"\"io.modelcontextprotocol/";
 /// and embedded resources in the content of tools and prompts.
 ///
 /// `rewrite` answers the new spelling, or `None` to leave a URI as it is. A result that mentions
-/// no resource is not scanned beyond a substring search.
+/// no resource is not scanned beyond a substring search, if that.
 pub fn rewrite_uris(result: &RawJson, mut rewrite: impl FnMut(&str) -> Option<String>) -> RawJson {
+    if result.says(Noted::Uri) == Some(false) {
+        return result.clone();
+    }
     let text = result.bytes();
     let is_member = |at: usize| {
         [&b"\"u"[..], b"\"resourceU"]
@@ -213,8 +239,13 @@ mod tests {
     fn r29_modern_members_go_without_touching_the_rest() {
         let modern = raw(r#"{"resultType":"complete","content": [1.0],"ttlMs":5, "x":2}"#);
         assert_eq!(to_legacy(&modern).as_str(), r#"{"content": [1.0], "x":2}"#);
+        let slices = to_legacy_slices(&modern);
+        assert_eq!(slices.concat(), br#"{"content": [1.0], "x":2}"#);
+        let kept = modern.bytes()[25..].as_ptr();
+        assert_eq!(slices[1].as_ptr(), kept, "not copied");
         let plain = raw(r#"{"content": [1.0], "x":2}"#);
         assert_eq!(to_legacy(&plain).bytes(), plain.bytes());
+        assert_eq!(to_legacy_slices(&plain), [plain.bytes().clone()]);
     }
 
     #[test]
@@ -232,6 +263,7 @@ mod tests {
             ),
         ] {
             assert_eq!(to_legacy(&raw(&text)).as_str(), expected);
+            assert_eq!(to_legacy_slices(&raw(&text)).concat(), expected.as_bytes());
         }
     }
 

@@ -8,6 +8,7 @@
 use std::fmt::Write;
 
 use crate::json::{self, JsonError, RawJson, Span, set_members, splice};
+use crate::noted::Noted;
 use crate::{Method, Revision};
 
 /// The answer to `method` as a client of `revision` can read it. The modern revision, other methods
@@ -84,7 +85,8 @@ fn schemas(result: &RawJson, revision: Revision) -> Result<RawJson, JsonError> {
 
 /// Leaves `structuredContent` out where the revision has none like it; its text stays or is added.
 fn structured(result: &RawJson, revision: Revision) -> Result<RawJson, JsonError> {
-    if !mentions(result, "\"structuredContent\"") {
+    let noted = result.says(Noted::StructuredContent);
+    if !noted.unwrap_or_else(|| mentions(result, "\"structuredContent\"")) {
         return Ok(result.clone());
     }
     let Some(content) = result.get("structuredContent") else {

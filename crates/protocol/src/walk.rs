@@ -17,6 +17,8 @@ pub(crate) struct Walker<'a> {
     depth: usize,
     /// Bits of what was seen in strings, and perhaps a little behind them.
     seen: u64,
+    /// Whether the name of a member ended as those of resources do.
+    uri: bool,
 }
 
 impl<'a> Walker<'a> {
@@ -27,12 +29,18 @@ impl<'a> Walker<'a> {
             at: 0,
             depth: 0,
             seen: 0,
+            uri: false,
         }
     }
 
     /// Whether what was stepped over is sure to be ASCII. Outside of strings nothing else is JSON.
     pub(crate) const fn is_ascii(&self) -> bool {
         self.seen & HIGHS == 0
+    }
+
+    /// Whether it stepped over a member that may be called `uri` or `resourceUri`.
+    pub(crate) const fn names_uri(&self) -> bool {
+        self.uri
     }
 
     /// Where the next value begins, and its first byte.
@@ -128,7 +136,7 @@ impl<'a> Walker<'a> {
                 if self.take(b',') {
                     self.blanks();
                     if is_object {
-                        self.quoted()?;
+                        self.name()?;
                         self.colon()?;
                     }
                     break;
@@ -156,7 +164,7 @@ impl<'a> Walker<'a> {
                     return self.shallow();
                 }
                 self.deeper()?;
-                self.quoted()?;
+                self.name()?;
                 self.colon()?;
                 Ok(Some(true))
             }
@@ -228,13 +236,21 @@ impl<'a> Walker<'a> {
     }
 
     fn key(&mut self) -> Result<Cow<'a, [u8]>, JsonError> {
-        let (span, plain) = self.quoted()?;
+        let (span, plain) = self.name()?;
         let quoted = &self.text[span];
         if plain {
             return Ok(Cow::Borrowed(&quoted[1..quoted.len() - 1]));
         }
         let text: String = serde_json::from_slice(quoted)?;
         Ok(Cow::Owned(text.into_bytes()))
+    }
+
+    /// Steps over the name of a member.
+    fn name(&mut self) -> Result<(Span, bool), JsonError> {
+        let (span, plain) = self.quoted()?;
+        // With escapes, it may be anything.
+        self.uri |= !plain || self.text[span.clone()].ends_with(b"ri\"");
+        Ok((span, plain))
     }
 
     fn colon(&mut self) -> Result<(), JsonError> {

@@ -5,9 +5,11 @@ use mcp_router_protocol::ask::declared;
 use mcp_router_protocol::json::set_members;
 use mcp_router_protocol::jsonrpc::result_parts;
 use mcp_router_protocol::params::meta;
-use mcp_router_protocol::result::to_legacy;
+use mcp_router_protocol::result::{to_legacy, to_legacy_slices};
 use mcp_router_protocol::shape::to_revision;
-use mcp_router_protocol::{ErrorObject, Method, RawJson, RawParams, RequestId, Revision, code};
+use mcp_router_protocol::{
+    ErrorObject, Method, Noted, RawJson, RawParams, RequestId, Revision, code,
+};
 use mcp_router_service::{
     ClientProfile, McpRequest, McpResponse, McpService, Outcome, RequestContext, Session,
 };
@@ -171,7 +173,8 @@ pub(crate) fn outcome(
             let result = to_revision(method, &result, revision);
             match untyped(&result) {
                 Some(rest) => Wire::of(result_parts(id, b"{", [rest])),
-                None => Wire::result(id, &plain(&result)),
+                None if is_plain(&result) => Wire::result(id, &result),
+                None => Wire::of(result_parts(id, b"", to_legacy_slices(&result))),
             }
         }
         Outcome::Error(error) => Wire::error(Some(id), &legacy_error(method, revision, error)),
@@ -192,17 +195,25 @@ static MODERN: [&Mention; 4] = [&RESULT_TYPE, &TTL_MS, &CACHE_SCOPE, &SERVER_INF
 fn untyped(result: &RawJson) -> Option<Bytes> {
     const TYPED: &[u8] = br#"{"resultType":"complete","#;
     let rest = result.bytes().strip_prefix(TYPED)?;
-    let mentioned = MODERN.iter().any(|m| m.is_in_text(rest));
+    let mentioned = match result.says(Noted::ResultType) {
+        // Once, as nothing is noted of a result with such a member twice.
+        Some(_) => MODERN[1..].iter().any(|m| m.is_in(result)),
+        None => MODERN.iter().any(|m| m.is_in_text(rest)),
+    };
     (!mentioned).then(|| result.bytes().slice(TYPED.len()..))
 }
 
 /// A result without what only modern clients know.
 fn plain(result: &RawJson) -> RawJson {
-    if MODERN.iter().any(|m| m.is_in(result)) {
-        to_legacy(result)
-    } else {
-        result.clone()
+    match is_plain(result) {
+        true => result.clone(),
+        false => to_legacy(result),
     }
+}
+
+/// Whether a result is sure to have nothing that legacy revisions do not know.
+fn is_plain(result: &RawJson) -> bool {
+    !MODERN.iter().any(|m| m.is_in(result))
 }
 
 /// R30: "no such resource" has its own code here, modern codes have no meaning, and only the
