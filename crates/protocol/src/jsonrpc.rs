@@ -7,7 +7,7 @@ use crate::code;
 use crate::json::{self, JsonError, RawJson, Span, is_variant_of};
 use crate::method::Method;
 use crate::noted::Notes;
-use crate::params::{RawParams, Scan};
+use crate::params::{MetaChange, RawParams, Scan};
 use crate::walk::Walker;
 use bytes::Bytes;
 
@@ -392,19 +392,32 @@ impl Envelope {
 
 /// The slices of a request, to be written one after the other: nothing of the payload is copied.
 pub fn request_parts(id: &RequestId, method: &Method, params: &RawParams) -> Vec<Bytes> {
-    with_method(
-        &[br#"{"jsonrpc":"2.0","id":"#, id.json(), b","],
-        method,
-        params,
-    )
+    request_parts_with(id, method, params, &MetaChange::None)
+}
+
+/// The same with a change of `_meta`.
+pub fn request_parts_with(
+    id: &RequestId,
+    method: &Method,
+    params: &RawParams,
+    meta: &MetaChange,
+) -> Vec<Bytes> {
+    let head: [&[u8]; 3] = [br#"{"jsonrpc":"2.0","id":"#, id.json(), b","];
+    with_method(&head, method, params, meta)
 }
 
 /// The slices of a notification.
 pub fn notification_parts(method: &Method, params: &RawParams) -> Vec<Bytes> {
-    with_method(&[br#"{"jsonrpc":"2.0","#, b"", b""], method, params)
+    let head: [&[u8]; 3] = [br#"{"jsonrpc":"2.0","#, b"", b""];
+    with_method(&head, method, params, &MetaChange::None)
 }
 
-fn with_method(head: &[&[u8]; 3], method: &Method, params: &RawParams) -> Vec<Bytes> {
+fn with_method(
+    head: &[&[u8]; 3],
+    method: &Method,
+    params: &RawParams,
+    meta: &MetaChange,
+) -> Vec<Bytes> {
     let escaped;
     let method = match method {
         Method::Other(text) => {
@@ -415,16 +428,22 @@ fn with_method(head: &[&[u8]; 3], method: &Method, params: &RawParams) -> Vec<By
         known => known.as_str(),
     };
     let [head, id, comma] = *head;
-    let end: &[u8] = match params.json() {
-        None => br#""}"#,
-        Some(_) => br#"","params":"#,
+    let bare = params.is_absent() && !matches!(meta, MetaChange::Whole(_));
+    let end: &[u8] = match bare {
+        true => br#""}"#,
+        false => br#"","params":"#,
     };
     // In one go, so that it is exactly as long as it needs to be.
     let head = [head, id, comma, br#""method":""#, method.as_bytes(), end].concat();
-    match params.json() {
-        None => vec![head.into()],
-        Some(params) => vec![head.into(), params.bytes().clone(), CLOSE],
+    if bare {
+        return vec![head.into()];
     }
+    // Two changes make five slices of the parameters.
+    let mut parts = Vec::with_capacity(7);
+    parts.push(head.into());
+    params.slices(meta, &mut parts);
+    parts.push(CLOSE);
+    parts
 }
 
 const CLOSE: Bytes = Bytes::from_static(b"}");

@@ -2,17 +2,19 @@
 
 mod change;
 mod index;
+mod indexed;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::json::{self, JsonError, RawJson, Span, splice};
+use crate::json::{self, JsonError, RawJson};
 use crate::jsonrpc::EnvelopeError;
 use crate::revision::Revision;
 use crate::walk::Walker;
-use index::{Index, Place};
+use index::Place;
+use indexed::Indexed;
 
 pub use change::MetaChange;
 pub(crate) use index::Scan;
@@ -77,12 +79,6 @@ const RARE: [&str; 2] = [meta::SUBSCRIPTION_ID, meta::TRACEPARENT];
 #[derive(Clone, Debug, Default)]
 pub struct RawParams(Option<Arc<Indexed>>);
 
-#[derive(Debug)]
-struct Indexed {
-    json: RawJson,
-    index: Index,
-}
-
 impl RawParams {
     /// Indexes `params`, which must be UTF-8; `None` means absent.
     ///
@@ -114,12 +110,8 @@ impl RawParams {
         if u32::try_from(bytes.len()).is_err() {
             return Err(EnvelopeError::invalid("`params` are larger than 4 GiB"));
         }
-        Ok(Self::indexed(bytes, std::mem::take(&mut scan.index)))
-    }
-
-    fn indexed(bytes: Bytes, index: Index) -> Self {
-        let json = RawJson::from_checked(bytes);
-        Self(Some(Arc::new(Indexed { json, index })))
+        let index = std::mem::take(&mut scan.index);
+        Ok(Self(Some(Arc::new(Indexed::new(bytes, index)))))
     }
 
     /// Parameters of the router's own making. Anything but an object is as good as none.
@@ -129,7 +121,22 @@ impl RawParams {
 
     /// The whole object; `None` if the sender sent none.
     pub fn json(&self) -> Option<&RawJson> {
-        self.0.as_ref().map(|own| &own.json)
+        self.0.as_ref().map(|own| own.json())
+    }
+
+    pub(crate) const fn is_absent(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Adds the slices of [`json`](Self::json) to `out`, with the change of `_meta` made.
+    pub(crate) fn slices(&self, meta: &MetaChange, out: &mut Vec<Bytes>) {
+        match (&self.0, meta) {
+            (Some(own), meta) => own.slices(self.place("_meta"), meta, out),
+            (None, MetaChange::Whole(meta)) => {
+                out.push(format!("{{\"_meta\":{}}}", meta.as_str()).into());
+            }
+            (None, _) => {}
+        }
     }
 
     fn place(&self, member: &str) -> Option<Place> {
@@ -138,13 +145,11 @@ impl RawParams {
     }
 
     fn value(&self, place: Option<Place>) -> Option<RawJson> {
-        Some(RawJson::from_checked(
-            self.json()?.bytes().slice(place?.span()),
-        ))
+        Some(self.0.as_ref()?.value(place?))
     }
 
     fn text(&self, place: Option<Place>) -> Option<Cow<'_, str>> {
-        json::text(&self.json()?.bytes()[place?.span()])
+        json::text(self.0.as_ref()?.bytes(place?))
     }
 
     /// `params.name`, if it is a string.
@@ -202,11 +207,6 @@ impl RawParams {
         self.0.as_ref().is_some_and(|own| own.index.task)
     }
 
-    /// Where `_meta` stands in [`json`](Self::json).
-    pub fn meta_span(&self) -> Option<Span> {
-        self.place("_meta").map(Place::span)
-    }
-
     /// One member of `_meta`.
     pub fn meta_value(&self, key: &str) -> Option<RawJson> {
         let own = self.0.as_ref()?;
@@ -249,14 +249,10 @@ impl RawParams {
     }
 
     fn with_text(&self, place: Option<Place>, text: &str) -> Self {
-        let (Some(own), Some(span)) = (&self.0, place.map(Place::span)) else {
+        let (Some(own), Some(place)) = (&self.0, place) else {
             return self.clone();
         };
-        let value = RawJson::of(text);
-        let spliced = splice(own.json.bytes(), &[(span.clone(), value.bytes())]);
-        // The members are the same ones as before.
-        let index = own.index.clone().after(&span, value.bytes().len());
-        Self::indexed(spliced, index)
+        Self(Some(Arc::new(own.rename(place, RawJson::of(text)))))
     }
 
     /// The same parameters with top-level members set or removed.

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::{META, RARE, RawParams};
-use crate::json::{JsonError, RawJson, Span, set_members, write_members};
+use crate::json::{JsonError, RawJson, set_members, write_members};
 
 /// What makes a `_meta` say what it should.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -28,7 +28,7 @@ impl RawParams {
     /// # Errors
     /// None for parameters that were parsed.
     pub fn meta_change(&self, changes: &[(&str, Option<&[u8]>)]) -> Result<MetaChange, JsonError> {
-        let Some(span) = self.meta_span() else {
+        let Some(old) = self.meta() else {
             let added: Vec<_> = changes
                 .iter()
                 .filter_map(|(k, v)| Some((*k, (*v)?)))
@@ -41,10 +41,9 @@ impl RawParams {
         if let Some(added) = self.only_added(changes) {
             return Ok(match added.is_empty() {
                 true => MetaChange::None,
-                false => MetaChange::Added(self.in_front(span, &added)),
+                false => MetaChange::Added(in_front(&old, &added)),
             });
         }
-        let old = self.meta().unwrap_or_else(|| RawJson::from_static("{}"));
         let new = set_members(&old, changes)?;
         Ok(match new == old {
             true => MetaChange::None,
@@ -65,7 +64,7 @@ impl RawParams {
                 None if RARE.contains(key) && !own.index.rare => None,
                 None => return None,
             };
-            let old = place.map(|place| &own.json.bytes()[place.span()]);
+            let old = place.map(|place| own.bytes(place));
             match (old, new) {
                 (None, Some(new)) => added.push((*key, *new)),
                 (old, new) if old == *new => {}
@@ -74,16 +73,17 @@ impl RawParams {
         }
         Some(added)
     }
+}
 
-    fn in_front(&self, meta: Span, added: &[(&str, &[u8])]) -> Bytes {
-        let mut text = write_members(added);
-        let behind = self.json().map(|json| &json.bytes()[meta][1..]);
-        let next = behind.and_then(|text| text.iter().find(|b| !b.is_ascii_whitespace()));
-        if next != Some(&b'}') {
-            text.push(b',');
-        }
-        text.into()
+/// The members as they go behind the brace of `meta`.
+fn in_front(meta: &RawJson, added: &[(&str, &[u8])]) -> Bytes {
+    let mut text = write_members(added);
+    let behind = meta.bytes().get(1..).unwrap_or_default();
+    let next = behind.iter().find(|b| !b.is_ascii_whitespace());
+    if next != Some(&b'}') {
+        text.push(b',');
     }
+    text.into()
 }
 
 fn object(members: &[(&str, &[u8])]) -> RawJson {
@@ -98,24 +98,12 @@ mod tests {
     use super::*;
     use crate::params::meta;
 
-    /// The parameters with the change carried out.
-    fn changed(params: &RawParams, change: MetaChange) -> Option<String> {
-        let text = params.json()?.as_str();
-        let Some(span) = params.meta_span() else {
-            return match change {
-                MetaChange::Whole(new) => Some(new.as_str().to_owned()),
-                _ => None,
-            };
-        };
-        let (before, behind) = text[span].split_at(1);
-        Some(match change {
-            MetaChange::None => format!("{before}{behind}"),
-            MetaChange::Whole(new) => new.as_str().to_owned(),
-            MetaChange::Added(added) => {
-                let added = String::from_utf8(added.to_vec()).unwrap();
-                format!("{before}{added}{behind}")
-            }
-        })
+    /// The `_meta` that is written after the change.
+    fn changed(params: &RawParams, change: &MetaChange) -> Option<String> {
+        let mut slices = Vec::new();
+        params.slices(change, &mut slices);
+        let written = RawParams::parse(Some(slices.concat().into())).unwrap();
+        written.meta().map(|meta| meta.as_str().to_owned())
     }
 
     /// What the general way makes of it.
@@ -170,7 +158,7 @@ mod tests {
             let same = matches!(change, MetaChange::None);
             prop_assert_eq!(same, params.with_meta(&changes).unwrap().meta() == params.meta());
             if is_there || !same {
-                prop_assert_eq!(changed(&params, change), expected(&params, &changes));
+                prop_assert_eq!(changed(&params, &change), expected(&params, &changes));
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::jsonrpc::EnvelopeError;
 use crate::walk::Walker;
 
 /// Where a value stands in `params`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Place {
     start: u32,
     /// No value ends at 0.
@@ -29,7 +29,7 @@ impl Place {
     }
 
     /// The same value after the one at `span` has become `length` bytes long.
-    fn after(self, span: &Span, length: usize) -> Option<Self> {
+    pub(super) fn after(self, span: &Span, length: usize) -> Option<Self> {
         let own = self.span();
         let moved = |at: usize| match at >= span.end {
             true => at + length - span.len(),

@@ -6,7 +6,7 @@
 //! every other byte of the parameters goes on as it was, uncopied.
 
 use bytes::Bytes;
-use mcp_router_protocol::jsonrpc::{notification_parts, request_parts};
+use mcp_router_protocol::jsonrpc::{notification_parts, request_parts_with};
 use mcp_router_protocol::params::{MetaChange, meta};
 use mcp_router_protocol::result::{ResultType, result_type};
 use mcp_router_protocol::{
@@ -76,11 +76,8 @@ impl Dialect {
         };
         let change = change.map_err(|e| unwritable().because(e))?;
         let params = self.reduced(request)?;
-        let parts = request_parts(&id, &request.method, &params);
-        Ok(Rope::new(match change {
-            MetaChange::None => parts,
-            change => with_meta(parts, &id, &request.method, &params, change)?,
-        }))
+        let parts = request_parts_with(&id, &request.method, &params, &change);
+        Ok(Rope::new(parts))
     }
 
     /// A notification as this hop's backend must get it.
@@ -223,50 +220,6 @@ impl<'a> Hop<'a> {
 /// `_meta` for a legacy backend.
 fn legacy_meta(params: &RawParams, hop: Hop<'_>) -> Result<MetaChange, JsonError> {
     params.meta_change(hop.these(&hop.legacy()))
-}
-
-/// The slices of a request with another `_meta`: cut out of the parameters, or put in front.
-fn with_meta(
-    parts: Vec<Bytes>,
-    id: &RequestId,
-    method: &Method,
-    params: &RawParams,
-    change: MetaChange,
-) -> Result<Vec<Bytes>, CallError> {
-    let Some(json) = params.json() else {
-        let MetaChange::Whole(new) = change else {
-            return Ok(parts);
-        };
-        let only = format!("{{\"_meta\":{}}}", new.as_str());
-        let params = RawParams::parse(Some(only.into())).map_err(|e| unwritable().because(e))?;
-        return Ok(request_parts(id, method, &params));
-    };
-    let json = json.bytes();
-    let mut out = Vec::with_capacity(6);
-    out.extend(parts.first().cloned());
-    match (change, params.meta_span()) {
-        (MetaChange::None, _) | (MetaChange::Added(_), None) => return Ok(parts),
-        (MetaChange::Added(added), Some(span)) => {
-            out.push(json.slice(..=span.start));
-            out.push(added);
-            out.push(json.slice(span.start + 1..));
-        }
-        (MetaChange::Whole(new), Some(span)) => {
-            out.push(json.slice(..span.start));
-            out.push(new.into_bytes());
-            out.push(json.slice(span.end..));
-        }
-        (MetaChange::Whole(new), None) => {
-            let rest = json.slice(1..);
-            let empty = rest.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'}');
-            out.push(Bytes::from_static(b"{\"_meta\":"));
-            out.push(new.into_bytes());
-            out.push(Bytes::from_static(if empty { b"" } else { b"," }));
-            out.push(rest);
-        }
-    }
-    out.push(Bytes::from_static(b"}"));
-    Ok(out)
 }
 
 #[cfg(test)]
