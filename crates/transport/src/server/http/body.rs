@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body::{Frame, SizeHint};
 
 use super::events::Events;
@@ -20,7 +21,10 @@ enum Kind {
     Events(Box<Events>),
 }
 
-struct Slices {
+/// What is left of a message, as the slices it was put together from.
+#[derive(Debug, Default)]
+pub(in crate::server) struct Slices {
+    /// Empty at the end alone.
     next: Bytes,
     /// What follows, the last one first.
     rest: Vec<Bytes>,
@@ -46,6 +50,7 @@ impl Body {
         if length <= SMALL {
             return Bytes::from(parts.concat()).into();
         }
+        parts.retain(|part| !part.is_empty());
         parts.reverse();
         let next = parts.pop().unwrap_or_default();
         Self(Kind::Full(Slices {
@@ -55,6 +60,16 @@ impl Body {
         }))
     }
 
+    /// What comes next, which is all there is of a message: what comes in pieces, each larger than
+    /// a connection buffers, is written in as many goes, the last of which has one brace.
+    pub(in crate::server) fn poll_slices(&mut self, cx: &mut Context<'_>) -> Poll<Option<Slices>> {
+        Poll::Ready(match &mut self.0 {
+            Kind::Full(Slices { left: 0, .. }) => None,
+            Kind::Full(slices) => Some(std::mem::take(slices)),
+            Kind::Events(events) => std::task::ready!(events.poll_bytes(cx)).map(Slices::from),
+        })
+    }
+
     pub(super) fn events(events: Events) -> Self {
         Self(Kind::Events(Box::new(events)))
     }
@@ -62,11 +77,50 @@ impl Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        Self(Kind::Full(Slices {
+        Self(Kind::Full(bytes.into()))
+    }
+}
+
+impl From<Bytes> for Slices {
+    fn from(bytes: Bytes) -> Self {
+        Self {
             left: bytes.len() as u64,
             next: bytes,
             rest: Vec::new(),
-        }))
+        }
+    }
+}
+
+impl Buf for Slices {
+    fn remaining(&self) -> usize {
+        // Of bytes that are in memory.
+        self.left as usize
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.next
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let all = std::iter::once(&self.next).chain(self.rest.iter().rev());
+        let filled = slices.iter_mut().zip(all.filter(|part| !part.is_empty()));
+        filled
+            .map(|(slice, part)| *slice = IoSlice::new(part))
+            .count()
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        assert!(count <= self.remaining(), "cannot advance beyond the end");
+        self.left -= count as u64;
+        while count >= self.next.len() {
+            count -= self.next.len();
+            let Some(next) = self.rest.pop() else {
+                self.next = Bytes::new();
+                return;
+            };
+            self.next = next;
+        }
+        self.next.advance(count);
     }
 }
 
@@ -115,5 +169,37 @@ impl fmt::Debug for Body {
             Kind::Full(slices) => write!(f, "Body({} bytes)", slices.left),
             Kind::Events(_) => f.write_str("Body(events)"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_large_message_is_one_write_and_not_copied() {
+        let large = Bytes::from(vec![b'x'; SMALL]);
+        let parts = vec![Bytes::from("a"), Bytes::new(), large.clone(), "}".into()];
+        let whole = parts.concat();
+        let mut body = Body::parts(parts);
+        let first = std::future::poll_fn(|cx| body.poll_slices(cx)).await;
+        let mut all = first.unwrap();
+        assert!(http_body::Body::is_end_stream(&body));
+        assert!(
+            std::future::poll_fn(|cx| body.poll_slices(cx))
+                .await
+                .is_none()
+        );
+        let mut slices = [IoSlice::new(&[]); 8];
+        assert_eq!(all.chunks_vectored(&mut slices), 3);
+        assert_eq!(slices[1].as_ptr(), large.as_ptr());
+        for step in [0, 1, SMALL - 1, 2] {
+            assert_eq!(
+                all.chunk().first(),
+                whole.get(whole.len() - all.remaining())
+            );
+            all.advance(step);
+        }
+        assert!(!all.has_remaining() && all.chunk().is_empty());
     }
 }

@@ -39,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Service};
 
 pub use body::Body;
+pub(super) use body::Slices;
 use gate::Gate;
 pub use load::Load;
 use resume::Replays;

@@ -14,14 +14,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::task::AtomicWaker;
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::linger::Linger;
-use crate::server::http::Body;
+use crate::server::http::{Body, Slices};
 use crate::server::params::ServeParams;
 
 /// Whether a request is being served on a connection.
@@ -249,14 +248,15 @@ impl PacedBody {
 }
 
 impl http_body::Body for PacedBody {
-    type Data = Bytes;
+    type Data = Slices;
     type Error = std::convert::Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+    ) -> Poll<Option<Result<Frame<Slices>, Self::Error>>> {
+        let next = std::task::ready!(self.body.poll_slices(cx));
+        Poll::Ready(next.map(|slices| Ok(Frame::data(slices))))
     }
 
     fn is_end_stream(&self) -> bool {
