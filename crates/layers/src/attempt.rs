@@ -142,6 +142,9 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        if this.open.is_none() {
+            return this.inner.poll(cx).map_err(Into::into);
+        }
         let answer = ready!(this.inner.poll(cx)).map_err(Into::into);
         let Some(mut open) = this.open.take() else {
             return Poll::Ready(answer);

@@ -22,7 +22,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -67,10 +67,16 @@ pub struct RetryLayer<P = ByRequest> {
 #[derive(Debug)]
 pub struct Retry<S, P = ByRequest> {
     inner: S,
+    policy: P,
+    base: Arc<Base<S>>,
+}
+
+/// What all calls of a service have in common.
+#[derive(Debug)]
+struct Base<S> {
     /// Where further attempts get a service of their own. Behind a lock for services that are not
     /// `Sync`; it is taken for a clone, and only when a call has failed.
-    spare: Arc<Mutex<S>>,
-    policy: P,
+    spare: Mutex<S>,
     shared: Arc<Shared>,
 }
 
@@ -87,8 +93,7 @@ pin_project! {
         #[pin]
         state: State<S, S::Future>,
         // Absent when the call is made once, whatever happens.
-        attempts: Option<Attempts<R, P, S::Error>>,
-        spare: Option<Arc<Mutex<S>>>,
+        attempts: Option<Attempts<S, R, P, S::Error>>,
     }
 }
 
@@ -174,10 +179,12 @@ impl<S: Clone, P: Clone> Layer<S> for RetryLayer<P> {
 
     fn layer(&self, inner: S) -> Retry<S, P> {
         Retry {
-            spare: Arc::new(Mutex::new(inner.clone())),
+            base: Arc::new(Base {
+                spare: Mutex::new(inner.clone()),
+                shared: self.shared.clone(),
+            }),
             inner,
             policy: self.policy.clone(),
-            shared: self.shared.clone(),
         }
     }
 }
@@ -188,9 +195,8 @@ impl<S: Clone, P: Clone> Clone for Retry<S, P> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
-            spare: self.spare.clone(),
             policy: self.policy.clone(),
-            shared: self.shared.clone(),
+            base: self.base.clone(),
         }
     }
 }
@@ -210,15 +216,14 @@ where
 
     fn call(&mut self, request: R) -> Self::Future {
         let now = Instant::now();
-        self.shared.budget.deposit_at(now);
-        let copy = match self.shared.params.max_attempts {
+        let shared = &self.base.shared;
+        shared.budget.deposit_at(now);
+        let copy = match shared.params.max_attempts {
             0 | 1 => None,
             _ => self.policy.copy(&request),
         };
-        let attempts =
-            copy.map(|r| Attempts::new(r, self.policy.clone(), self.shared.clone(), now));
+        let attempts = copy.map(|r| Attempts::new(r, self.policy.clone(), self.base.clone(), now));
         RetryFuture {
-            spare: attempts.is_some().then(|| self.spare.clone()),
             attempts,
             state: State::Running {
                 answer: self.inner.call(request),
@@ -254,12 +259,11 @@ where
                 }
                 StateProj::Waiting { sleep } => {
                     ready!(sleep.as_mut().poll(cx));
-                    let Some(spare) = this.spare else {
-                        return Poll::Pending; // there is one wherever there are attempts
+                    let Some(attempts) = this.attempts else {
+                        return Poll::Pending; // who waits does so for another one
                     };
-                    let spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
                     State::Readying {
-                        service: spare.clone(),
+                        service: attempts.service(),
                     }
                 }
                 StateProj::Readying { service } => {

@@ -105,12 +105,12 @@ impl Own {
         line.reserve(USUAL);
         line.push_str("{\"timestamp\":\"");
         self.stamp.write(SystemTime::now(), line);
-        line.push_str(self.common.level());
+        line.push_str(&self.common.level);
         event.record(&mut Line {
             out: line,
             common: &self.common,
         });
-        line.push_str(self.common.target());
+        line.push_str(&self.common.target);
         if let Some(span) = span {
             write_span(span, line);
         }

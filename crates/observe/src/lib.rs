@@ -27,7 +27,6 @@ pub mod recent;
 pub mod span;
 mod subscriber;
 pub mod traces;
-mod words;
 
 pub use call::{CallEnd, CallSink, Ending};
 pub use date::utc;

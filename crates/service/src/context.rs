@@ -1,5 +1,6 @@
 //! What is known about a request beside its method and parameters.
 
+use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +41,8 @@ impl ClientProfile {
 
     /// The client's own name, for logs.
     pub fn name(&self) -> Option<String> {
-        self.info.as_ref()?.get_str("name")
+        let name = self.info.as_ref()?.get("name")?;
+        name.text().map(Cow::into_owned)
     }
 }
 

@@ -1,38 +1,43 @@
 //! The attempts at one call, and whether there is another.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use mcp_router_health::Backoff;
 use tokio::time::Instant;
 
-use super::{Again, MAX_WAIT, Policy, Shared};
+use super::{Again, Base, MAX_WAIT, Policy};
 
 /// What is needed to make a call again.
-pub(super) struct Attempts<R, P, E> {
+pub(super) struct Attempts<S, R, P, E> {
     /// For the next attempt. `None` once the last one has begun.
     request: Option<R>,
     policy: P,
-    shared: Arc<Shared>,
+    base: Arc<Base<S>>,
     made: u32,
     began: Instant,
-    backoff: Option<Backoff>,
+    /// Apart, because hardly any call fails and every one is moved.
+    failed: Option<Box<Failed<E>>>,
+}
+
+/// What is known once an attempt has failed.
+struct Failed<E> {
+    backoff: Backoff,
     /// What the failed ones add up to.
     earlier: Option<E>,
 }
 
-impl<R, P, E> Attempts<R, P, E> {
+impl<S: Clone, R, P, E> Attempts<S, R, P, E> {
     /// The first one begins at `now`; `request` is for the second.
-    pub(super) fn new(request: R, policy: P, shared: Arc<Shared>, now: Instant) -> Self {
+    pub(super) fn new(request: R, policy: P, base: Arc<Base<S>>, now: Instant) -> Self {
         Self {
             request: Some(request),
             policy,
-            shared,
+            base,
             made: 1,
             began: now,
-            backoff: None,
-            earlier: None,
+            failed: None,
         }
     }
 
@@ -54,7 +59,8 @@ impl<R, P, E> Attempts<R, P, E> {
             return Err(result.map_err(|error| self.merge::<T>(error)));
         };
         if let Err(error) = result {
-            self.earlier = Some(self.merge::<T>(error));
+            let error = self.merge::<T>(error);
+            self.failed().earlier = Some(error);
         }
         Ok(wait)
     }
@@ -66,12 +72,18 @@ impl<R, P, E> Attempts<R, P, E> {
     {
         let request = self.request.take()?;
         self.made += 1;
-        if self.made < self.shared.params.max_attempts {
+        if self.made < self.base.shared.params.max_attempts {
             self.request = self.policy.copy(&request);
         }
         self.policy.repeating(&request);
-        self.shared.retries.add(1);
+        self.base.shared.retries.add(1);
         Some(request)
+    }
+
+    /// A service of its own for the next attempt.
+    pub(super) fn service(&self) -> S {
+        let spare = self.base.spare.lock();
+        spare.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A failure, with what earlier attempts add to it.
@@ -79,15 +91,25 @@ impl<R, P, E> Attempts<R, P, E> {
     where
         P: Policy<R, T, E>,
     {
-        match self.earlier.take() {
+        match self.failed.as_mut().and_then(|f| f.earlier.take()) {
             Some(earlier) => self.policy.merge(earlier, error),
             None => error,
         }
     }
 
+    fn failed(&mut self) -> &mut Failed<E> {
+        let backoff = self.base.shared.params.backoff;
+        self.failed.get_or_insert_with(|| {
+            Box::new(Failed {
+                backoff: Backoff::new(backoff),
+                earlier: None,
+            })
+        })
+    }
+
     /// What is left of the time that all attempts and the waits between them may take.
     fn room(&self, attempt: Option<Duration>) -> Duration {
-        let params = self.shared.params;
+        let params = self.base.shared.params;
         let attempt = attempt.unwrap_or(params.attempt);
         let waits = params.backoff.sum(params.max_attempts.saturating_sub(1));
         let whole = attempt.saturating_mul(params.max_attempts);
@@ -101,16 +123,14 @@ impl<R, P, E> Attempts<R, P, E> {
         if told > MAX_WAIT {
             return None;
         }
-        let params = self.shared.params;
-        let backoff = self
-            .backoff
-            .get_or_insert_with(|| Backoff::new(params.backoff));
+        let backoff = &mut self.failed().backoff;
         let wait = backoff.next(&mut fastrand::Rng::new()).max(told);
         if wait >= room {
             return None;
         }
-        if !self.shared.budget.withdraw() {
-            self.shared.budget.withheld().add(1);
+        let budget = &self.base.shared.budget;
+        if !budget.withdraw() {
+            budget.withheld().add(1);
             tracing::debug!(attempts = self.made, "not tried again: no budget left");
             return None;
         }
@@ -120,7 +140,7 @@ impl<R, P, E> Attempts<R, P, E> {
     }
 }
 
-impl<R, P, E> fmt::Debug for Attempts<R, P, E> {
+impl<S, R, P, E> fmt::Debug for Attempts<S, R, P, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempts")
             .field("made", &self.made)

@@ -7,16 +7,16 @@ use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
 
 use crate::decimal;
-use crate::words::{Every, Plain, every};
 
 /// What each line of one place in the code has in common. Most lines are of the same place as the
 /// one before.
 #[derive(Debug)]
 pub(super) struct Common {
     place: Option<Identifier>,
-    text: String,
-    /// Where the level, the target and the name of each member end in it.
-    ends: Vec<usize>,
+    pub(super) level: String,
+    pub(super) target: String,
+    /// The names of the members, with what stands around them before a text.
+    keys: Vec<Box<str>>,
 }
 
 /// A line that is being written: an object that has members already.
@@ -30,8 +30,9 @@ pub(super) struct Line<'a> {
 impl Common {
     pub(super) const NONE: Self = Self {
         place: None,
-        text: String::new(),
-        ends: Vec::new(),
+        level: String::new(),
+        target: String::new(),
+        keys: Vec::new(),
     };
 
     /// Makes it that of this place.
@@ -41,40 +42,19 @@ impl Common {
             return;
         }
         self.place = now;
-        self.text.clear();
-        self.ends.clear();
-        self.add(["\",\"level\":\"", place.level().as_str(), "\""]);
+        self.level = ["\",\"level\":\"", place.level().as_str(), "\""].concat();
         // A module's path, or what our own code calls itself: nothing to escape.
-        self.add([",\"target\":\"", place.target(), "\""]);
-        for field in place.fields() {
-            let name = field.name();
-            let name = name.strip_prefix("r#").unwrap_or(name);
-            self.add([",\"", name, "\":"]);
-        }
+        self.target = [",\"target\":\"", place.target(), "\""].concat();
+        let names = place.fields().iter().map(|field| field.name());
+        let names = names.map(|name| name.strip_prefix("r#").unwrap_or(name));
+        let keys = names.map(|name| [",\"", name, "\":\""].concat().into());
+        self.keys.clear();
+        self.keys.extend(keys);
     }
 
-    fn add(&mut self, parts: [&str; 3]) {
-        parts.iter().for_each(|part| self.text.push_str(part));
-        self.ends.push(self.text.len());
-    }
-
-    pub(super) fn level(&self) -> &str {
-        let end = self.ends.first().copied();
-        &self.text[..end.unwrap_or_default()]
-    }
-
-    pub(super) fn target(&self) -> &str {
-        self.part(0)
-    }
-
-    fn key(&self, field: &Field) -> &str {
-        self.part(1 + field.index())
-    }
-
-    /// What comes after the end `at`.
-    fn part(&self, at: usize) -> &str {
-        let place = self.ends.get(at).zip(self.ends.get(at + 1));
-        place.map_or("", |(from, to)| &self.text[*from..*to])
+    /// The member's name, up to the quote of a text.
+    fn quoted(&self, field: &Field) -> &str {
+        self.keys.get(field.index()).map_or(",\"?\":\"", |key| key)
     }
 }
 
@@ -82,7 +62,8 @@ impl Common {
 
 impl Line<'_> {
     fn key(&mut self, field: &Field) {
-        self.out.push_str(self.common.key(field));
+        let quoted = self.common.quoted(field);
+        self.out.push_str(&quoted[..quoted.len() - 1]);
     }
 
     fn plain(&mut self, field: &Field, value: impl fmt::Display) {
@@ -94,15 +75,13 @@ impl Line<'_> {
 
 impl Visit for Line<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.key(field);
-        self.out.push('"');
+        self.out.push_str(self.common.quoted(field));
         escape(self.out, value);
         self.out.push('"');
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.key(field);
-        self.out.push('"');
+        self.out.push_str(self.common.quoted(field));
         // A value that cannot be formatted leaves what it has said.
         let _ = write!(Escaped(self.out), "{value:?}");
         self.out.push('"');
@@ -163,11 +142,11 @@ impl fmt::Write for Escaped<'_> {
 }
 
 pub(super) fn escape(out: &mut String, text: &str) {
-    if every::<Plain>(text.as_bytes()) {
+    if is_plain(text.as_bytes()) {
         out.push_str(text);
         return;
     }
-    let odd = |b: &u8| !Plain::one(*b);
+    let odd = |b: &u8| is_odd(*b);
     let mut rest = text;
     while let Some(at) = rest.as_bytes().iter().position(odd) {
         let (plain, from) = rest.split_at(at);
@@ -185,4 +164,42 @@ pub(super) fn escape(out: &mut String, text: &str) {
         rest = &from[1..];
     }
     out.push_str(rest);
+}
+
+/// Whether a byte of a text cannot stand in JSON as it is.
+const fn is_odd(byte: u8) -> bool {
+    byte < b' ' || matches!(byte, b'"' | b'\\')
+}
+
+/// The same by the byte: one look instead of three comparisons.
+static ODD: [bool; 256] = {
+    let mut odd = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        odd[byte] = is_odd(byte as u8);
+        byte += 1;
+    }
+    odd
+};
+
+/// Whether no byte is [odd](is_odd).
+fn is_plain(text: &[u8]) -> bool {
+    !text.iter().any(|byte| ODD[usize::from(*byte)])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_text_is_plain_where_none_of_its_bytes_is_odd(bytes in any::<Vec<u8>>()) {
+            let odd = bytes.iter().copied().any(is_odd);
+            prop_assert_eq!(is_plain(&bytes), !odd);
+            let letters: Vec<_> = bytes.iter().map(|b| b | 0x60).collect();
+            prop_assert!(is_plain(&letters));
+        }
+    }
 }
