@@ -137,7 +137,7 @@ where
         let span = match &line {
             Some(line) if tracing::enabled!(target: "mcp_router_observe::span", Level::DEBUG) => {
                 let (tool, client) = (line.tool(), line.client());
-                let [tool, client] = [&tool, &client].map(|name| name.as_deref().unwrap_or(""));
+                let (tool, client) = (tool.unwrap_or_default(), client.unwrap_or_default());
                 span::call(line.method(), tool, client)
             }
             _ => Span::none(),

@@ -1,8 +1,7 @@
 //! What is known about a request beside its method and parameters.
 
-use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mcp_router_protocol::{BackendName, LogLevel, Mirror, RawJson, TraceContext};
@@ -29,7 +28,13 @@ pub struct ClientProfile {
     /// Whether the client can take [`crate::Outcome::InputRequired`]. Otherwise backend edges
     /// ask by [`crate::Event::ServerRequest`].
     pub takes_input_required: bool,
+    /// What [`name`](Self::name) has found in `info`; nothing at first.
+    pub known: KnownName,
 }
+
+/// The name of a client, once it was looked for: every call of a session asks for it.
+#[derive(Clone, Debug, Default)]
+pub struct KnownName(OnceLock<Option<Box<str>>>);
 
 impl ClientProfile {
     /// Whether the client declared a capability (`sampling`, `elicitation`, `roots`).
@@ -40,9 +45,12 @@ impl ClientProfile {
     }
 
     /// The client's own name, for logs.
-    pub fn name(&self) -> Option<String> {
-        let name = self.info.as_ref()?.get("name")?;
-        name.text().map(Cow::into_owned)
+    pub fn name(&self) -> Option<&str> {
+        let find = || {
+            let name = self.info.as_ref()?.get("name")?;
+            Some(name.text()?.into())
+        };
+        self.known.0.get_or_init(find).as_deref()
     }
 }
 

@@ -47,7 +47,7 @@ mod trail;
 
 pub use alarm::{Alarm, keeping_alarm};
 pub use answer::{Class, Classify, HoldGuard, Serving};
-pub use context::{ClientProfile, Pin, Principal, RequestContext, SharedContext};
+pub use context::{ClientProfile, KnownName, Pin, Principal, RequestContext, SharedContext};
 pub use deadline::{Deadline, HARD_CAP, Pause};
 pub use error::{CallError, Reason, Sent};
 pub use event::{BackendEvent, BackendInfo, EventStream, Scope};

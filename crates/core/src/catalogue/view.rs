@@ -39,7 +39,7 @@ impl Audience {
 
 /// What a client's name says about the names it can take.
 pub(crate) fn profile(client: &ClientProfile) -> Profile {
-    client.name().map_or(Profile::Plain, |n| Profile::of(&n))
+    client.name().map_or(Profile::Plain, Profile::of)
 }
 
 /// What all views of a snapshot keep, each made when it is first needed.

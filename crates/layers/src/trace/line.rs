@@ -71,8 +71,8 @@ impl Line {
         self.params.name().map(safe)
     }
 
-    pub(super) fn client(&self) -> Option<String> {
-        self.context.client.name().map(safe)
+    pub(super) fn client(&self) -> Option<Cow<'_, str>> {
+        self.context.client.name().map(printable)
     }
 
     /// Tells how it ended.

@@ -197,6 +197,7 @@ pub(super) fn client(modern: bool, capabilities: Value) -> Arc<ClientProfile> {
         info: None,
         capabilities: Some(RawJson::of(&capabilities)),
         takes_input_required: modern,
+        ..ClientProfile::default()
     })
 }
 

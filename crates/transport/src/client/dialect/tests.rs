@@ -112,6 +112,7 @@ fn a_modern_clients_capabilities_travel_on_and_of_a_legacy_one_what_can_be_bridg
             info: Some(RawJson::from_static(r#"{"name":"c"}"#)),
             capabilities: Some(RawJson::from_static(r#"{"x":{},"sampling":{}}"#)),
             takes_input_required,
+            ..ClientProfile::default()
         });
         let text = written(modern.request(1, &call).unwrap());
         let declared = if takes_input_required {

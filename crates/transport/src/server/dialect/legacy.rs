@@ -49,6 +49,7 @@ pub(crate) fn hello(params: &RawParams) -> Result<Hello, ErrorObject> {
         info: info.filter(RawJson::is_object).map(own),
         capabilities: Some(declared(&capabilities.unwrap_or(none), revision)),
         takes_input_required: false,
+        ..ClientProfile::default()
     };
     let client = std::sync::Arc::new(client);
     Ok(Hello { revision, client })

@@ -66,6 +66,7 @@ pub(crate) fn accept(
         info: params.meta_value(meta::CLIENT_INFO),
         capabilities: Some(capabilities),
         takes_input_required: true,
+        ..ClientProfile::default()
     };
     Ok(McpRequest {
         method,

@@ -16,6 +16,7 @@ fn from(capabilities: &'static str) -> McpRequest {
         info: None,
         capabilities: Some(RawJson::from_static(capabilities)),
         takes_input_required: true,
+        ..ClientProfile::default()
     });
     request
 }

@@ -13,6 +13,7 @@ fn client(name: &str, capabilities: &'static str) -> Session {
         info: Some(RawJson::from_static(r#"{"name":"c"}"#)),
         capabilities: Some(RawJson::from_static(capabilities)),
         takes_input_required: false,
+        ..ClientProfile::default()
     };
     Session::open(SessionId::new(name), Arc::new(profile)).0
 }

@@ -89,6 +89,7 @@ impl Content {
             info: json()?,
             capabilities: json()?,
             takes_input_required: false,
+            ..ClientProfile::default()
         };
         let mut carried = Vec::new();
         while !from.0.is_empty() {

@@ -45,7 +45,7 @@ async fn r41_f40_a_session_goes_on_wherever_the_key_is() {
     assert_eq!(second.post(&h, &call("1", "echo")).await.status, 200);
     let seen = second.mock.last(&McpMethod::ToolsCall).context;
     let client = seen.client.clone();
-    assert_eq!(client.name().as_deref(), Some("t"));
+    assert_eq!(client.name(), Some("t"));
     let capabilities = client.capabilities.clone().unwrap();
     assert_eq!(
         capabilities.as_str(),

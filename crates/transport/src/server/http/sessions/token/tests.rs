@@ -17,7 +17,7 @@ fn content() -> Content {
     let client = ClientProfile {
         info: Some(RawJson::from_static(r#"{"name":"c","version":"1"}"#)),
         capabilities: Some(RawJson::from_static(r#"{"roots":{}}"#)),
-        takes_input_required: false,
+        ..ClientProfile::default()
     };
     Content {
         hello: Hello {
