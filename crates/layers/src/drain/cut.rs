@@ -3,7 +3,6 @@
 //! Every call waits here, and hardly any hears the word. So each leaves whom to wake in a place of
 //! its own, which the next call takes over.
 
-use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -127,7 +126,7 @@ impl Places {
     fn wake(&mut self, place: usize, waker: &Waker) -> Option<Waker> {
         match &mut self.woken[place] {
             Some(known) if known.will_wake(waker) => None,
-            woken => mem::replace(woken, Some(waker.clone())),
+            woken => woken.replace(waker.clone()),
         }
     }
 
