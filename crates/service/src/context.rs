@@ -46,10 +46,8 @@ impl ClientProfile {
 
     /// The client's own name, for logs.
     pub fn name(&self) -> Option<&str> {
-        let find = || {
-            let name = self.info.as_ref()?.get("name")?;
-            Some(name.text()?.into())
-        };
+        let info = self.info.as_ref()?;
+        let find = || Some(info.get("name")?.text()?.into());
         self.known.0.get_or_init(find).as_deref()
     }
 }

@@ -1,5 +1,6 @@
 //! The deadline of a call, as a handle that moves.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ pub struct Deadline(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     began: Instant,
+    /// The moment as it was set, which is as it stands until the clock is touched.
+    set: Instant,
+    touched: AtomicBool,
     /// One call's own lock, held for a few instructions.
     clock: Mutex<Clock>,
     moved: Notify,
@@ -79,13 +83,16 @@ impl Deadline {
     /// Ends `after` from now, and can move up to `cap` from now.
     pub fn with_cap(after: Duration, cap: Duration) -> Self {
         let now = Instant::now();
+        let set = later(now, after.min(cap));
         let clock = Clock {
-            at: later(now, after.min(cap)),
+            at: set,
             cap: later(now, cap),
             stopped: None,
         };
         Self(Arc::new(Inner {
             began: now,
+            set,
+            touched: AtomicBool::new(false),
             clock: Mutex::new(clock),
             moved: Notify::new(),
         }))
@@ -99,7 +106,7 @@ impl Deadline {
     /// What remains, zero once it has passed. Does not shrink while the clock stands still.
     pub fn remaining(&self) -> Duration {
         let now = Instant::now();
-        self.clock().instant(now).saturating_duration_since(now)
+        self.instant_at(now).saturating_duration_since(now)
     }
 
     /// The moment as it stands now.
@@ -109,14 +116,17 @@ impl Deadline {
 
     /// The moment as it stands at `now`, for who has asked the clock just before.
     pub fn instant_at(&self, now: Instant) -> Instant {
-        self.clock().instant(now)
+        match self.0.touched.load(Ordering::Acquire) {
+            true => self.clock().instant(now),
+            false => self.0.set,
+        }
     }
 
     /// Moves the deadline to `from_now` from now, if that is later and within the cap.
     pub fn extend(&self, from_now: Duration) {
         let now = Instant::now();
         let moved = {
-            let mut clock = self.clock();
+            let mut clock = self.touch();
             let stood = clock.stood(now);
             let target = later(now, from_now).min(clock.cap + stood) - stood;
             let moved = clock.at < target;
@@ -133,7 +143,7 @@ impl Deadline {
     pub fn pause(&self, limit: Duration) -> Pause {
         let now = Instant::now();
         {
-            let mut clock = self.clock();
+            let mut clock = self.touch();
             let mut stopped = clock.stopped.unwrap_or(Stopped {
                 since: now,
                 until: now,
@@ -176,6 +186,13 @@ impl Deadline {
     }
 
     /// The numbers are whole even where a panic poisoned the lock: nothing panics under it.
+    /// The clock, to set it anew. One that goes on after a pause was touched then.
+    fn touch(&self) -> MutexGuard<'_, Clock> {
+        let clock = self.clock();
+        self.0.touched.store(true, Ordering::Release);
+        clock
+    }
+
     fn clock(&self) -> MutexGuard<'_, Clock> {
         self.0.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
