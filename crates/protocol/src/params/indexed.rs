@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(parts.concat(), written.as_bytes());
         assert_eq!(parts[2].as_ptr(), p.json().unwrap().bytes()[17..].as_ptr());
         assert_eq!(renamed.json().unwrap().as_str(), written);
-        assert_eq!(renamed.raw_name().unwrap().as_str(), r#""tool""#);
+        assert_eq!(renamed.name_text().as_deref(), Some("tool"));
         assert_eq!(renamed.meta().unwrap().as_str(), r#"{"a":1}"#);
         let both = renamed.with_uri("a longer one");
         let written = written.replace(r#""u""#, r#""a longer one""#);
