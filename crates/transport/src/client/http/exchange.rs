@@ -305,6 +305,7 @@ pub(super) struct Cancel {
     id: u64,
     /// Begun once the request is on its way.
     mark: SentMark,
+    settled: bool,
 }
 
 impl Cancel {
@@ -315,18 +316,19 @@ impl Cancel {
             session: session.clone(),
             id,
             mark,
+            settled: false,
         }
     }
 
     /// There is nothing left to cancel.
     pub(super) fn settled(&mut self) {
-        self.mark = SentMark::default();
+        self.settled = true;
     }
 }
 
 impl Drop for Cancel {
     fn drop(&mut self) {
-        if !self.mark.abandon() {
+        if !self.settled && !self.mark.abandon() {
             let (url, headers) = (self.session.url().clone(), self.session.headers());
             let cancelled = handshake::cancelled(self.id);
             self.edge.tell_aside(url, headers, cancelled);

@@ -135,6 +135,18 @@ impl Lanes {
             .await
     }
 
+    /// The conversation for `request`, if it is there already and goes on.
+    pub(super) fn at_once(
+        edge: &Arc<Edge>,
+        catalogue: &Lane,
+        request: &McpRequest,
+    ) -> Option<Lane> {
+        let session = request.context.session.as_ref();
+        let lane = Self::existing(edge, catalogue, request)?;
+        let goes_on = lane.serves_as(catalogue) && !session.is_some_and(Session::is_closed);
+        goes_on.then_some(lane)
+    }
+
     /// The conversation for `request`, if it is there already.
     pub(super) fn existing(
         edge: &Arc<Edge>,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use mcp_router_protocol::Message;
+use mcp_router_protocol::{Message, RequestId};
 use mcp_router_service::{CallError, Reason, Sent};
 use tokio::time::Instant;
 
@@ -14,7 +14,7 @@ use super::body::Body;
 use super::edge::SESSION_ID;
 use super::silence::Beat;
 use super::wire::{Reply, broken};
-use crate::client::dialect::protocol_error;
+use crate::client::dialect::{Answer, protocol_error};
 use crate::gather::Gather;
 use crate::sse::{SseDecoder, SseEvent};
 
@@ -159,6 +159,21 @@ impl Messages {
     /// Whether the stream used to show that it lives, and has stopped doing so.
     pub(super) fn misses_its_beat(&self) -> bool {
         self.events.as_ref().is_some_and(|e| e.beat.misses())
+    }
+
+    /// The answer to request `id`, if that is all that came, and came as usual.
+    pub(super) fn only_answer(&mut self, id: u64) -> Option<Answer> {
+        let is_it = |first: &mut Message| match first {
+            Message::Response { id: theirs, .. } => {
+                theirs.as_ref().and_then(RequestId::as_number) == Some(id)
+            }
+            _ => false,
+        };
+        let alone = self.ready.is_empty() && self.events.is_none() && !self.refused;
+        match self.first.take_if(|first| alone && is_it(first))? {
+            Message::Response { answer, .. } => Some(answer),
+            _ => None,
+        }
     }
 
     /// These are the messages of a refusal after all, and `first` is the next one.

@@ -65,6 +65,7 @@ pub use post::{PostError, Posted, Poster};
 use crate::client::Connected;
 use crate::client::events::Events;
 use edge::Edge;
+use lane::Lane;
 
 /// Starts the edge of one HTTP backend. Call it inside a runtime.
 pub fn http(params: HttpBackendParams) -> Connected {
@@ -106,28 +107,37 @@ fn start(params: HttpBackendParams) -> (Connected, Arc<Edge>) {
 
 async fn call(edge: &Arc<Edge>, request: McpRequest) -> Result<McpResponse, CallError> {
     if matches!(request.method, Method::Detach) {
-        return carried::detach(edge, &request).await; // it wakes nobody in vain
+        return Box::pin(carried::detach(edge, &request)).await; // it wakes nobody in vain
     }
     let peer = edge.link.peer().await?;
+    // In boxes, what is seldom and would make every call's future larger.
     match request.method {
-        Method::Listen => return subscribe::listen(edge, &peer, request).await,
-        Method::Attach => return carried::attach(edge, &peer, &request).await,
-        Method::Answer => return carried::answer(edge, &peer, &request).await,
-        Method::SetLevel => return level::set(edge, &peer, &request).await,
+        Method::Listen => return Box::pin(subscribe::listen(edge, &peer, request)).await,
+        Method::Attach => return Box::pin(carried::attach(edge, &peer, &request)).await,
+        Method::Answer => return Box::pin(carried::answer(edge, &peer, &request)).await,
+        Method::SetLevel => return Box::pin(level::set(edge, &peer, &request)).await,
         _ => {}
     }
     let Some(shared) = &peer.lane else {
         return modern::call(edge, &peer, request).await;
     };
     if request.method.is_notification() {
-        return lanes::notify(edge, shared, &request).await;
+        return Box::pin(lanes::notify(edge, shared, &request)).await;
     }
     if request.method == Method::Discover {
-        return shared.describe(edge, &peer.info).await;
+        return Box::pin(shared.describe(edge, &peer.info)).await;
     }
-    let lane = lanes::Lanes::find(edge, shared, &request).await?;
-    level::keep(edge, &peer, &lane, &request.context).await;
-    lane.call(edge, request).await
+    let lane = match lanes::Lanes::at_once(edge, shared, &request) {
+        Some(lane) => lane,
+        None => Box::pin(lanes::Lanes::find(edge, shared, &request)).await?,
+    };
+    if peer.logs {
+        Box::pin(level::keep(edge, &peer, &lane, &request.context)).await;
+    }
+    match &lane {
+        Lane::Session(session) => session.call(edge, request).await,
+        Lane::Channel(_) => Box::pin(lane.call(edge, request)).await,
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::edge::{Edge, PROTOCOL_VERSION};
 use super::exchange::Exchange;
 use super::negotiate::Peer;
 use super::traced::name_span;
-use crate::client::dialect::Dialect;
+use crate::client::dialect::{Asked, Dialect};
 use crate::client::respond::{Source, respond};
 
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -118,15 +118,19 @@ pub(super) async fn call(
     let body = peer.dialect.request(id, &request)?;
     let headers = headers(peer.posting.clone(), &request);
     let asked = edge.ask_with(&peer.url, headers, body, id, Some(permit));
-    let messages = asked.await.map_err(|failed| {
+    let mut messages = asked.await.map_err(|failed| {
         if matches!(failed.status.map(|s| s.as_u16()), Some(404 | 405)) {
             // What answers here now is not what was found here.
             edge.link.wake();
         }
         failed.error
     })?;
+    if let Some(answer) = messages.only_answer(id) {
+        let outcome = peer.dialect.outcome(&Asked::of(&request), answer)?;
+        return Ok(McpResponse::Ready(known_version(edge, outcome)?));
+    }
     let exchange = Exchange::reading(edge, &request, id, messages, peer.dialect.clone());
-    respond(Versioned(exchange)).await
+    Box::pin(respond(Versioned(exchange))).await
 }
 
 /// A call whose backend may have changed its revision under us.
@@ -134,16 +138,23 @@ struct Versioned(Exchange);
 
 impl Source for Versioned {
     async fn next(&mut self) -> Result<Event, CallError> {
-        let event = self.0.next().await?;
-        if let Event::Outcome(Outcome::Error(error)) = &event
-            && error.code() == code::UNSUPPORTED_VERSION
-        {
-            self.0.edge.link.wake();
-            let error = CallError::new(Reason::ProtocolError, Sent::RejectedUnexecuted);
-            return Err(error.detail("protocol version no longer supported"));
+        match self.0.next().await? {
+            Event::Outcome(outcome) => known_version(&self.0.edge, outcome).map(Event::Outcome),
+            event => Ok(event),
         }
-        Ok(event)
     }
+}
+
+/// An outcome, unless it says that our revision is none of the backend's any more.
+fn known_version(edge: &Edge, outcome: Outcome) -> Result<Outcome, CallError> {
+    if let Outcome::Error(error) = &outcome
+        && error.code() == code::UNSUPPORTED_VERSION
+    {
+        edge.link.wake();
+        let error = CallError::new(Reason::ProtocolError, Sent::RejectedUnexecuted);
+        return Err(error.detail("protocol version no longer supported"));
+    }
+    Ok(outcome)
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use super::exchange::{Cancel, Exchange};
 use super::messages::Messages;
 use super::traced::name_span;
 use crate::client::asks::Asks;
-use crate::client::dialect::{Dialect, protocol_error};
+use crate::client::dialect::{Asked, protocol_error};
 use crate::client::handshake;
 use crate::client::info::described;
 use crate::client::mux::{Mux, SentMark};
@@ -186,16 +186,25 @@ impl Session {
         let mut cancel = Cancel::new(edge, self, id, mark.clone());
         if !self.mux.needs_events(&request) {
             let posted = self.post(edge, &request, id, &mark).await;
-            let (messages, dialect) = posted.inspect_err(|_| cancel.settled())?;
+            let (mut messages, current) = posted.inspect_err(|_| cancel.settled())?;
+            if let Some(answer) = messages.only_answer(id) {
+                cancel.settled();
+                let outcome = current.dialect.outcome(&Asked::of(&request), answer)?;
+                return Ok(McpResponse::Ready(outcome));
+            }
+            let dialect = current.dialect.clone();
             let exchange = Exchange::reading(edge, &request, id, messages, dialect);
-            return respond(exchange.within(cancel)).await;
+            return Box::pin(respond(exchange.within(cancel))).await;
         }
         let posting = {
             let (session, edge, request) = (self.clone(), edge.clone(), request.clone());
-            async move { session.post(&edge, &request, id, &mark).await }
+            async move {
+                let posted = session.post(&edge, &request, id, &mark).await;
+                posted.map(|(messages, current)| (messages, current.dialect.clone()))
+            }
         };
         let exchange = Exchange::posting(edge, &request, id, Box::pin(posting));
-        respond(exchange.within(cancel).reached(&request, turn)).await
+        Box::pin(respond(exchange.within(cancel).reached(&request, turn))).await
     }
 
     /// Posts a request, in a new session if the old one is gone.
@@ -205,12 +214,12 @@ impl Session {
         request: &McpRequest,
         id: u64,
         mark: &SentMark,
-    ) -> Result<(Messages, Dialect), CallError> {
+    ) -> Result<(Messages, Arc<Current>), CallError> {
         let current = self.current.load_full();
         let permit = edge.wire.permit().await?;
         let first = self.post_in(edge, &current, request, (id, mark), permit);
         match first.await {
-            Ok(messages) => Ok((messages, current.dialect.clone())),
+            Ok(messages) => Ok((messages, current)),
             Err(failed) if !current.is_gone(&failed) => Err(failed.error),
             // Large, and seldom needed.
             Err(failed) => {
@@ -227,7 +236,7 @@ impl Session {
         request: &McpRequest,
         (id, mark): (u64, &SentMark),
         failed: Failed,
-    ) -> Result<(Messages, Dialect), CallError> {
+    ) -> Result<(Messages, Arc<Current>), CallError> {
         let refused = failed.status == Some(StatusCode::NOT_FOUND);
         let next = self.reopen(edge, current).await.map_err(|reopening| {
             // The call itself was refused; that no new session could be had is why it stays so.
@@ -258,7 +267,7 @@ impl Session {
                 ..failed.error
             }
         })?;
-        Ok((messages, next.dialect.clone()))
+        Ok((messages, next))
     }
 
     async fn post_in(
