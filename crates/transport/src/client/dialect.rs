@@ -199,7 +199,7 @@ struct Hop<'a> {
 
 impl<'a> Hop<'a> {
     /// Of changes, of which the trace is the last, those to be made.
-    fn these<'c, T>(self, changes: &'c [T]) -> &'c [T] {
+    fn these<T>(self, changes: &[T]) -> &[T] {
         &changes[..changes.len() - usize::from(self.trace.is_none())]
     }
 
