@@ -9,7 +9,6 @@ use bytes::Bytes;
 use futures::stream::{SelectAll, StreamExt};
 use futures::{Stream, stream};
 use http::Response;
-use http::request::Parts;
 use mcp_router_protocol::{EnvelopeError, Message, Method};
 
 use super::body::Body;
@@ -17,24 +16,24 @@ use super::events::Events;
 use super::keep::{KeptCall, KeptReplies};
 use super::legacy::{Call, call, session, told};
 use super::post::{invalid, names_modern};
-use super::{SESSION, Shared, reply};
+use super::{Front, Shared, reply};
 use crate::server::call::{Head, Hold};
 use crate::server::dialect::Wire;
 use crate::server::peer::Peer;
 
 pub(super) async fn post(
     shared: &Arc<Shared>,
-    head: &Parts,
+    front: &Front<'_>,
     text: &Bytes,
     hold: Hold,
 ) -> Result<Response<Body>, Box<Response<Body>>> {
     // What is no JSON is told so, whoever sends it.
     let texts = Message::split_batch(text, shared.params.limits.batch);
-    let outsider = names_modern(head) || !head.headers.contains_key(&SESSION);
+    let outsider = names_modern(front) || !front.session.is_there();
     let peer = if outsider {
         None
     } else {
-        Some(session(shared, head)?)
+        Some(session(shared, front)?)
     };
     let texts = texts.map_err(|e| invalid(&e))?;
     let Some(peer) = peer.filter(|p| p.revision().allows_batches()) else {

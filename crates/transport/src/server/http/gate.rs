@@ -8,12 +8,12 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::header::{self, HeaderValue};
-use http::request::Parts;
 use http::uri::Authority;
 use http::{Method, Response, StatusCode, Version};
 use mcp_router_observe::dropped::{self, Reason};
 
 use super::body::Body;
+use super::front::{Front, Seen};
 use super::reply;
 use crate::server::params::HttpParams;
 use crate::server::serve::LocalAddr;
@@ -56,35 +56,29 @@ impl Gate {
     /// Lets a request in, or says why not. Gives the origin that answers may be shared with.
     pub(super) fn admit(
         &self,
-        head: &Parts,
+        front: &Front<'_>,
         check_host: bool,
-        local: Option<LocalAddr>,
     ) -> Result<Option<HeaderValue>, Refusal> {
-        self.small(head)?;
-        framed(head)?;
-        if matches!(head.method, Method::CONNECT | Method::TRACE) {
+        self.small(front)?;
+        framed(front)?;
+        if matches!(front.head.method, Method::CONNECT | Method::TRACE) {
             return Err(Box::new(reply::not_allowed("POST, GET, DELETE")));
         }
-        let origin = self.origin(head)?;
+        let origin = self.origin(front)?;
         if check_host {
-            self.host(head, local)?;
+            self.host(front)?;
         }
         Ok(origin)
     }
 
     /// B13.
-    fn small(&self, head: &Parts) -> Result<(), Refusal> {
-        let uri = &head.uri;
+    fn small(&self, front: &Front<'_>) -> Result<(), Refusal> {
+        let (uri, headers) = (&front.head.uri, &front.head.headers);
         let length = uri.path().len() + uri.query().map_or(0, |q| q.len() + 1);
         if length > self.uri {
             return refuse(StatusCode::URI_TOO_LONG, "the URI is too long");
         }
-        let bytes: usize = head
-            .headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len() + 4)
-            .sum();
-        if bytes > self.header_bytes || head.headers.len() > self.headers {
+        if front.size > self.header_bytes || headers.len() > self.headers {
             let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
             return refuse(status, "too many or too large headers");
         }
@@ -92,30 +86,30 @@ impl Gate {
     }
 
     /// R49, B15.
-    fn origin(&self, head: &Parts) -> Result<Option<HeaderValue>, Refusal> {
-        let mut all = head.headers.get_all(header::ORIGIN).iter();
-        let Some(origin) = all.next() else {
-            return Ok(None);
+    fn origin(&self, front: &Front<'_>) -> Result<Option<HeaderValue>, Refusal> {
+        let known = |origin: &HeaderValue| {
+            let text = origin.to_str().unwrap_or_default().to_ascii_lowercase();
+            self.origins.contains(&text) || is_loopback_origin(&text)
         };
-        let text = origin.to_str().unwrap_or_default().to_ascii_lowercase();
-        let known = self.origins.contains(&text) || is_loopback_origin(&text);
-        if all.next().is_some() || !known {
-            dropped::count(Reason::OriginRefused);
-            return refuse(StatusCode::FORBIDDEN, "this Origin is not allowed");
+        match front.origin {
+            Seen::Not => Ok(None),
+            Seen::Once(origin) if known(origin) => Ok(Some(origin.clone())),
+            Seen::Once(_) | Seen::Often => {
+                dropped::count(Reason::OriginRefused);
+                refuse(StatusCode::FORBIDDEN, "this Origin is not allowed")
+            }
         }
-        Ok(Some(origin.clone()))
     }
 
     /// B16, B38.
-    fn host(&self, head: &Parts, local: Option<LocalAddr>) -> Result<(), Refusal> {
+    fn host(&self, front: &Front<'_>) -> Result<(), Refusal> {
         let bad = |text| refuse(StatusCode::BAD_REQUEST, text);
-        let mut all = head.headers.get_all(header::HOST).iter();
-        let target = head.uri.authority().map(Authority::as_str);
-        let named = match (all.next(), all.next()) {
-            (Some(host), None) => host.to_str().ok(),
-            (None, _) if head.version >= Version::HTTP_2 => target,
-            (None, _) => return bad("Host is missing"),
-            (Some(_), Some(_)) => return bad("Host is there twice"),
+        let target = front.head.uri.authority().map(Authority::as_str);
+        let named = match front.host {
+            Seen::Once(host) => host.to_str().ok(),
+            Seen::Not if front.head.version >= Version::HTTP_2 => target,
+            Seen::Not => return bad("Host is missing"),
+            Seen::Often => return bad("Host is there twice"),
         };
         let Some((text, host)) = named.and_then(|text| Some((text, Host::read(text)?))) else {
             return bad("Host is not readable");
@@ -123,7 +117,7 @@ impl Gate {
         if target.is_some_and(|target| !target.eq_ignore_ascii_case(text)) {
             return bad("Host and request target differ");
         }
-        if self.knows(&host, local) {
+        if self.knows(&host, front.caller.local) {
             return Ok(());
         }
         dropped::count(Reason::HostRefused);
@@ -181,12 +175,11 @@ impl<'a> Host<'a> {
 
 /// B12. What two transfer codings mean together, servers disagree upon: hyper acts on the last one
 /// alone. Whoever does not know where a body ends must not serve what comes behind it.
-fn framed(head: &Parts) -> Result<(), Refusal> {
-    let mut all = head.headers.get_all(header::TRANSFER_ENCODING).iter();
-    match (all.next(), all.next()) {
-        (None, _) => Ok(()),
-        (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => {
+fn framed(front: &Front<'_>) -> Result<(), Refusal> {
+    match front.transfer_encoding {
+        Seen::Not => Ok(()),
+        Seen::Once(one) if one.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        Seen::Once(_) | Seen::Often => {
             let text = "Transfer-Encoding can be `chunked`, once";
             refuse(StatusCode::BAD_REQUEST, text)
         }

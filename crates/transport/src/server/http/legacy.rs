@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream, StreamExt, stream};
-use http::request::Parts;
 use http::{Response, StatusCode};
 use mcp_router_protocol::{
     EnvelopeError, Era, ErrorObject, Message, Method, RawJson, RawParams, RequestId, Revision,
@@ -18,7 +17,7 @@ use super::body::Body;
 use super::events::Events;
 use super::keep::{KeptCall, KeptReplies};
 use super::post::invalid;
-use super::{SESSION, Shared, VERSION, reply, resume, single};
+use super::{Caller, Front, Shared, reply, resume};
 use crate::server::call::{Head, Hold, start};
 use crate::server::connection::{legacy_request, notify};
 use crate::server::dialect::modern::Mirrored;
@@ -29,7 +28,7 @@ type Refusal = Box<Response<Body>>;
 
 pub(super) async fn message(
     shared: &Arc<Shared>,
-    head: &Parts,
+    front: &Front<'_>,
     message: Message,
     hold: Hold,
 ) -> Result<Response<Body>, Refusal> {
@@ -40,18 +39,18 @@ pub(super) async fn message(
             params,
         } => {
             // Boxed: the future of every call has room for what is not.
-            return Box::pin(initialize(shared, head, &id, &params)).await;
+            return Box::pin(initialize(shared, front, &id, &params)).await;
         }
         other => other,
     };
-    let peer = session(shared, head)?;
+    let peer = session(shared, front)?;
     match message {
         Message::Request { id, method, params } => {
             let call = call(shared, &peer, id.clone(), method, params, hold)?;
             Ok(match call {
                 Call::Known(wire) => reply::message(StatusCode::OK, wire),
                 Call::Running(call) if peer.revision() >= Revision::V2025_11_25 => {
-                    resumable(shared, &peer, &id, call).await
+                    resumable(shared, front.caller, &peer, &id, call).await
                 }
                 Call::Running(call) => plain(shared, call).await,
             })
@@ -80,17 +79,18 @@ async fn plain(shared: &Shared, call: BoxFuture<'static, Head>) -> Response<Body
 /// The same for 2025-11-25: what is not answered at once gets a stream to come back to.
 async fn resumable(
     shared: &Shared,
+    caller: &Caller,
     peer: &Peer,
     id: &RequestId,
     call: BoxFuture<'static, Head>,
 ) -> Response<Body> {
     let times = &shared.params.times;
     let mut call = KeptCall::new(call, times.orphan);
-    let messages = match tokio::time::timeout(resume::PATIENCE, &mut call).await {
-        Ok(Head::Answer(wire)) => return reply::message(StatusCode::OK, wire),
-        Ok(Head::Silent) => return reply::events(Events::new(stream::empty(), times.orphan)),
-        Ok(Head::Stream(replies)) => replies.boxed(),
-        Err(_) => match call.into_call() {
+    let messages = match caller.within(resume::PATIENCE, &mut call).await {
+        Some(Head::Answer(wire)) => return reply::message(StatusCode::OK, wire),
+        Some(Head::Silent) => return reply::events(Events::new(stream::empty(), times.orphan)),
+        Some(Head::Stream(replies)) => replies.boxed(),
+        None => match call.into_call() {
             Some(call) => messages(call).boxed(),
             None => stream::empty().boxed(),
         },
@@ -101,16 +101,16 @@ async fn resumable(
 }
 
 /// The session of a request, its version header checked.
-pub(super) fn session(shared: &Shared, head: &Parts) -> Result<Arc<Peer>, Refusal> {
-    let principal = Shared::principal(head);
+pub(super) fn session(shared: &Shared, front: &Front<'_>) -> Result<Arc<Peer>, Refusal> {
+    let principal = Shared::principal(front.head);
     let peer = shared
         .sessions
-        .find(shared, single(head, &SESSION), &principal)?;
+        .find(shared, front.session.text(), &principal)?;
     let legacy = |text: &str| {
         let revision = text.trim().parse::<Revision>();
         revision.is_ok_and(|r| r.era() == Era::Legacy)
     };
-    match single(head, &VERSION) {
+    match front.version.text() {
         // Absent: the session's own.
         Mirrored::Absent => Ok(peer),
         Mirrored::Text(text) if legacy(text) => Ok(peer),
@@ -123,12 +123,12 @@ pub(super) fn session(shared: &Shared, head: &Parts) -> Result<Arc<Peer>, Refusa
 
 async fn initialize(
     shared: &Arc<Shared>,
-    head: &Parts,
+    front: &Front<'_>,
     id: &RequestId,
     params: &RawParams,
 ) -> Result<Response<Body>, Refusal> {
     let session = shared.sessions.fresh()?;
-    let principal = Shared::principal(head);
+    let principal = Shared::principal(front.head);
     let asking = shared.asking.clone();
     let opened = Peer::open(&shared.router, session, params, principal, asking).await;
     Ok(match opened {

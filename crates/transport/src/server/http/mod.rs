@@ -6,7 +6,9 @@
 
 mod batch;
 mod body;
+mod caller;
 mod events;
+mod front;
 mod gate;
 mod intake;
 mod keep;
@@ -40,6 +42,8 @@ use tower::{BoxError, Service};
 
 pub use body::Body;
 pub(super) use body::Slices;
+pub(super) use caller::Caller;
+use front::Front;
 use gate::Gate;
 pub use load::Load;
 use resume::Replays;
@@ -50,14 +54,9 @@ use super::dialect::Signature;
 use super::keys::Seals;
 use super::params::{HttpParams, Page};
 use super::peer::Asking;
-use super::serve::LocalAddr;
 
 /// The session id's header.
 pub(crate) static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-/// What a client saw last of a stream.
-pub(crate) static LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
-/// The revision's header.
-pub(crate) static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// Where streamable HTTP is served.
 const MCP: &str = "/mcp";
@@ -179,16 +178,16 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let local = request.extensions().get().copied();
-        self.serve(request, local)
+        self.serve(request, Caller::on(local))
     }
 }
 
 impl HttpService {
-    /// Serves a request that came in on the address `local`, where that is known.
+    /// Serves a request of `caller`.
     pub(super) fn serve<B>(
         &self,
         request: Request<B>,
-        local: Option<LocalAddr>,
+        caller: Caller,
     ) -> BoxFuture<'static, Result<Response<Body>, Infallible>>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -196,7 +195,7 @@ impl HttpService {
     {
         let shared = self.shared.clone();
         Box::pin(async move {
-            let answer = AssertUnwindSafe(answer(shared, request, local)).catch_unwind();
+            let answer = AssertUnwindSafe(answer(shared, request, caller)).catch_unwind();
             Ok(answer.await.unwrap_or_else(|_| {
                 tracing::error!("a handler panicked; its request gets an error");
                 reply::refused(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
@@ -205,11 +204,7 @@ impl HttpService {
     }
 }
 
-async fn answer<B>(
-    shared: Arc<Shared>,
-    request: Request<B>,
-    local: Option<LocalAddr>,
-) -> Response<Body>
+async fn answer<B>(shared: Arc<Shared>, request: Request<B>, caller: Caller) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -221,14 +216,15 @@ where
         .iter()
         .find(|p| p.path == head.uri.path());
     let check_host = page.is_none_or(|p| p.check_host);
-    let origin = match shared.gate.admit(&head, check_host, local) {
+    let front = Front::new(&head, &caller);
+    let origin = match shared.gate.admit(&front, check_host) {
         Ok(origin) => origin,
         Err(refusal) => return *refusal,
     };
     let mut answer = match (page, head.method == Method::OPTIONS) {
         (_, true) => gate::preflight(origin.as_ref()),
         (Some(page), _) => self::page(page, &head),
-        (None, _) => route(&shared, head, body).await,
+        (None, _) => route(&shared, &front, body).await,
     };
     if let Some(origin) = origin {
         gate::share(&mut answer, origin);
@@ -258,22 +254,23 @@ fn nothing_here(shared: &Shared) -> Response<Body> {
     reply::refused(StatusCode::NOT_FOUND, &text)
 }
 
-async fn route<B>(shared: &Arc<Shared>, head: Parts, body: B) -> Response<Body>
+async fn route<B>(shared: &Arc<Shared>, front: &Front<'_>, body: B) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     // Clients write the same URL with and without the slash.
+    let head = front.head;
     let path = head.uri.path();
     match (path.strip_suffix('/').unwrap_or(path), &head.method) {
-        (MCP, &Method::POST) => post::post(shared, &head, body).await,
-        (MCP, &Method::GET) => standing::get(shared, &head),
-        (MCP, &Method::DELETE) => standing::delete(shared, &head),
+        (MCP, &Method::POST) => post::post(shared, front, body).await,
+        (MCP, &Method::GET) => standing::get(shared, front),
+        (MCP, &Method::DELETE) => standing::delete(shared, front),
         (MCP, _) => reply::not_allowed("POST, GET, DELETE"),
-        (SSE, &Method::GET) => sse::open(shared, &head),
+        (SSE, &Method::GET) => sse::open(shared, front),
         (SSE, _) => reply::not_allowed("GET"),
         // Boxed, as nothing that is rare may make the future of every call larger.
-        (SSE_POST, &Method::POST) => Box::pin(sse::post(shared, &head, body)).await,
+        (SSE_POST, &Method::POST) => Box::pin(sse::post(shared, front, body)).await,
         (SSE_POST, _) => reply::not_allowed("POST"),
         _ => nothing_here(shared),
     }
@@ -282,20 +279,6 @@ where
 impl Shared {
     fn principal(head: &Parts) -> Principal {
         head.extensions.get().cloned().unwrap_or_default()
-    }
-}
-
-/// A header's value if it is there once and is text.
-pub(super) fn single<'a>(
-    head: &'a Parts,
-    name: &HeaderName,
-) -> super::dialect::modern::Mirrored<'a> {
-    use super::dialect::modern::Mirrored;
-    let mut all = head.headers.get_all(name).iter();
-    match (all.next(), all.next()) {
-        (None, _) => Mirrored::Absent,
-        (Some(one), None) => one.to_str().map_or(Mirrored::Unreadable, Mirrored::Text),
-        (Some(_), Some(_)) => Mirrored::Unreadable,
     }
 }
 

@@ -4,35 +4,33 @@ use std::sync::Arc;
 
 use futures::stream::{self, Stream, StreamExt};
 use http::request::Parts;
-use http::{HeaderName, Response, StatusCode};
+use http::{Response, StatusCode};
 use mcp_router_protocol::{Method, RawJson, RawParams, RequestId, code};
 use mcp_router_service::{ParamHeader, ParamHeaders};
 use tokio_util::sync::CancellationToken;
 
 use super::body::Body;
 use super::events::Events;
-use super::{Shared, VERSION, reply, single};
+use super::front::PARAM;
+use super::{Front, Shared, reply};
 use crate::server::call::{Head, Hold, Replies, start};
 use crate::server::dialect::modern::{Mirror, accept};
 use crate::server::dialect::{Exchange, Signature, Voice, Wire};
 
-static METHOD: HeaderName = HeaderName::from_static("mcp-method");
-static NAME: HeaderName = HeaderName::from_static("mcp-name");
-
 pub(super) async fn request(
     shared: &Arc<Shared>,
-    head: &Parts,
+    front: &Front<'_>,
     id: RequestId,
     method: Method,
     params: RawParams,
     mut hold: Hold,
 ) -> Result<Response<Body>, Box<Response<Body>>> {
     let mirror = Mirror {
-        version: single(head, &VERSION),
-        method: single(head, &METHOD),
-        name: single(head, &NAME),
+        version: front.version.text(),
+        method: front.method.text(),
+        name: front.name.text(),
     };
-    let request = accept(method, params, Some(mirror), Shared::principal(head));
+    let request = accept(method, params, Some(mirror), Shared::principal(front.head));
     let mut request = request.map_err(|error| {
         let status = match error.code() {
             code::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
@@ -40,8 +38,8 @@ pub(super) async fn request(
         };
         Box::new(reply::error(status, Some(&id), &error))
     })?;
-    if request.method == Method::ToolsCall {
-        request.context.param_headers = param_headers(head);
+    if request.method == Method::ToolsCall && front.has_params {
+        request.context.param_headers = param_headers(front.head);
     }
     if request.method == Method::Listen {
         let Ok(permit) = shared.streams.clone().try_acquire_owned() else {
@@ -72,7 +70,7 @@ pub(super) async fn request(
 fn param_headers(head: &Parts) -> ParamHeaders {
     let mut params = Vec::new();
     for (name, value) in &head.headers {
-        if let Some(name) = name.as_str().strip_prefix("mcp-param-") {
+        if let Some(name) = name.as_str().strip_prefix(PARAM) {
             params.push(ParamHeader {
                 name: name.into(),
                 value: value.to_str().ok().map(Into::into),

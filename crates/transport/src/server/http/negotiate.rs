@@ -1,22 +1,22 @@
 //! What a client sends and takes: `Content-Type` and `Accept`.
 
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::ACCEPT;
 use http::request::Parts;
 use http::{Response, StatusCode};
 
 use super::body::Body;
+use super::front::{Front, Seen};
 use super::reply;
 
 const BOTH: &str = "application/json, text/event-stream";
 
 /// The body must say that it is JSON. A web page of another site cannot, without asking first:
 /// what it can send is `text/plain` (B17).
-pub(super) fn sends_json(head: &Parts) -> Result<(), Box<Response<Body>>> {
-    let mut types = head.headers.get_all(CONTENT_TYPE).iter();
-    let essence = match (types.next(), types.next()) {
-        (Some(one), None) if one == "application/json" => return Ok(()),
-        (Some(one), None) => one.to_str().unwrap_or_default(),
-        _ => "",
+pub(super) fn sends_json(front: &Front<'_>) -> Result<(), Box<Response<Body>>> {
+    let essence = match front.content_type {
+        Seen::Once(one) if one == "application/json" => return Ok(()),
+        Seen::Once(one) => one.to_str().unwrap_or_default(),
+        Seen::Not | Seen::Often => "",
     };
     let essence = essence.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
@@ -28,20 +28,15 @@ pub(super) fn sends_json(head: &Parts) -> Result<(), Box<Response<Body>>> {
 }
 
 /// An answer may be JSON or a stream of events, whichever the call turns out to be.
-pub(super) fn takes(head: &Parts, types: &[&str]) -> Result<(), Box<Response<Body>>> {
-    if takes_both(head) || types.iter().all(|t| accepts(head, t)) {
+pub(super) fn takes(front: &Front<'_>, types: &[&str]) -> Result<(), Box<Response<Body>>> {
+    // What nearly every client writes: both of the types that there are.
+    let both = matches!(front.accept, Seen::Once(one) if one == BOTH);
+    if both || types.iter().all(|t| accepts(front.head, t)) {
         return Ok(());
     }
     let text = format!("Accept must allow {}", types.join(" and "));
     let status = StatusCode::NOT_ACCEPTABLE;
     Err(Box::new(reply::refused_unread(status, &text)))
-}
-
-/// Whether `Accept` is what nearly every client writes: both of the types that there are.
-fn takes_both(head: &Parts) -> bool {
-    let mut all = head.headers.get_all(ACCEPT).iter();
-    let usual = all.next().is_some_and(|first| first == BOTH);
-    usual && all.next().is_none()
 }
 
 /// Whether `Accept` allows a media type. Who sends none takes anything (RFC 9110).

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::request::Parts;
 use http::{Response, StatusCode};
 use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::params::meta;
@@ -12,16 +11,16 @@ use mcp_router_protocol::{EnvelopeError, Message, RawParams};
 use tower::BoxError;
 
 use super::body::Body;
-use super::{SESSION, Shared, VERSION, batch, intake, legacy, modern, negotiate, reply, single};
+use super::{Front, Shared, batch, intake, legacy, modern, negotiate, reply};
 use crate::server::call::Hold;
 use crate::server::dialect::modern::{Mirrored, is_modern_only};
 
-pub(super) async fn post<B>(shared: &Arc<Shared>, head: &Parts, body: B) -> Response<Body>
+pub(super) async fn post<B>(shared: &Arc<Shared>, front: &Front<'_>, body: B) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    match admitted(shared, head, body).await {
+    match admitted(shared, front, body).await {
         Ok(answer) => answer,
         Err(refusal) => *refusal,
     }
@@ -29,7 +28,7 @@ where
 
 async fn admitted<B>(
     shared: &Arc<Shared>,
-    head: &Parts,
+    front: &Front<'_>,
     body: B,
 ) -> Result<Response<Body>, Box<Response<Body>>>
 where
@@ -40,32 +39,32 @@ where
     let Ok(permit) = shared.in_flight.clone().try_acquire_owned() else {
         return Err(Box::new(reply::full("requests in flight")));
     };
-    negotiate::sends_json(head)?;
-    negotiate::takes(head, &["application/json", "text/event-stream"])?;
+    negotiate::sends_json(front)?;
+    negotiate::takes(front, &["application/json", "text/event-stream"])?;
     let intake = intake::read(shared, body).await?;
     let hold = Hold {
         ticket: None,
         permits: [Some(permit), intake.share],
     };
-    message(shared, head, &intake.text, hold).await
+    message(shared, front, &intake.text, hold).await
 }
 
 async fn message(
     shared: &Arc<Shared>,
-    head: &Parts,
+    front: &Front<'_>,
     text: &Bytes,
     hold: Hold,
 ) -> Result<Response<Body>, Box<Response<Body>>> {
     if Message::is_batch(text) {
-        return batch::post(shared, head, text, hold).await;
+        return batch::post(shared, front, text, hold).await;
     }
     let message = Message::parse(text).map_err(|e| invalid(&e))?;
-    if !is_modern(head, &message) {
-        return legacy::message(shared, head, message, hold).await;
+    if !is_modern(front, &message) {
+        return legacy::message(shared, front, message, hold).await;
     }
     match message {
         Message::Request { id, method, params } => {
-            modern::request(shared, head, id, method, params, hold).await
+            modern::request(shared, front, id, method, params, hold).await
         }
         // Modern clients have nothing to say in these over HTTP: closing a stream cancels.
         Message::Notification { method, .. } => {
@@ -89,18 +88,18 @@ pub(super) fn invalid(error: &EnvelopeError) -> Box<Response<Body>> {
 }
 
 /// Whether the version header says that the request is modern.
-pub(super) fn names_modern(head: &Parts) -> bool {
-    matches!(single(head, &VERSION), Mirrored::Text(v) if is_modern_version(v.trim()))
+pub(super) fn names_modern(front: &Front<'_>) -> bool {
+    matches!(front.version.text(), Mirrored::Text(v) if is_modern_version(v.trim()))
 }
 
 /// The era of a message: by header or `_meta`. A method that only modern revisions have needs
 /// neither where there is no session, so that its sender learns what is missing.
-fn is_modern(head: &Parts, message: &Message) -> bool {
+fn is_modern(front: &Front<'_>, message: &Message) -> bool {
     let named = |p: &RawParams| p.meta_value(meta::PROTOCOL_VERSION).is_some();
-    names_modern(head)
+    names_modern(front)
         || match message {
             Message::Request { method, params, .. } => {
-                named(params) || (is_modern_only(method) && !head.headers.contains_key(&SESSION))
+                named(params) || (is_modern_only(method) && !front.session.is_there())
             }
             Message::Notification { params, .. } => named(params),
             Message::Response { .. } => false,

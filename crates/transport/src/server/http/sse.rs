@@ -18,7 +18,7 @@ use tower::BoxError;
 use super::body::Body;
 use super::events::Events;
 use super::post::invalid;
-use super::{SSE_POST, Shared, intake, negotiate, reply};
+use super::{Front, SSE_POST, Shared, intake, negotiate, reply};
 use crate::server::connection::{Connection, Setup};
 use crate::server::dialect::Wire;
 
@@ -52,8 +52,8 @@ impl Connections {
 }
 
 /// GET: opens a connection.
-pub(super) fn open(shared: &Arc<Shared>, head: &Parts) -> Response<Body> {
-    if let Err(refusal) = negotiate::takes(head, &["text/event-stream"]) {
+pub(super) fn open(shared: &Arc<Shared>, front: &Front<'_>) -> Response<Body> {
+    if let Err(refusal) = negotiate::takes(front, &["text/event-stream"]) {
         return *refusal;
     }
     let Ok(permit) = shared.streams.clone().try_acquire_owned() else {
@@ -64,7 +64,7 @@ pub(super) fn open(shared: &Arc<Shared>, head: &Parts) -> Response<Body> {
         return reply::refused(status, "no connection id can be made");
     };
     let id: Arc<str> = id.into();
-    let principal = Shared::principal(head);
+    let principal = Shared::principal(front.head);
     let setup = Setup {
         session: SessionId::new(id.clone()),
         principal: principal.clone(),
@@ -142,18 +142,18 @@ impl Drop for Life {
 }
 
 /// POST: one message for an open connection. Its answer comes on the stream.
-pub(super) async fn post<B>(shared: &Arc<Shared>, head: &Parts, body: B) -> Response<Body>
+pub(super) async fn post<B>(shared: &Arc<Shared>, front: &Front<'_>, body: B) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    match posted(shared, head, body).await {
+    match posted(shared, front, body).await {
         Ok(()) => reply::accepted(),
         Err(refusal) => *refusal,
     }
 }
 
-async fn posted<B>(shared: &Shared, head: &Parts, body: B) -> Result<(), Box<Response<Body>>>
+async fn posted<B>(shared: &Shared, front: &Front<'_>, body: B) -> Result<(), Box<Response<Body>>>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -161,8 +161,8 @@ where
     let Ok(reading) = shared.in_flight.clone().try_acquire_owned() else {
         return Err(Box::new(reply::full("requests in flight")));
     };
-    negotiate::sends_json(head)?;
-    let Some(connection) = shared.connections.find(head) else {
+    negotiate::sends_json(front)?;
+    let Some(connection) = shared.connections.find(front.head) else {
         let text = "no such connection; open one with GET /sse";
         return Err(Box::new(reply::refused_unread(StatusCode::NOT_FOUND, text)));
     };

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use http::Response;
-use http::request::Parts;
 use mcp_router_protocol::Revision;
 
 use super::body::Body;
 use super::events::Events;
 use super::post::names_modern;
 use super::resume::EventId;
-use super::{LAST_EVENT, SESSION, Shared, legacy, negotiate, reply, sessions, single};
+use super::{Front, Shared, legacy, negotiate, reply, sessions};
 
 use crate::server::dialect::modern::Mirrored;
 use crate::server::peer::Peer;
@@ -19,19 +18,19 @@ use crate::server::peer::Peer;
 type Refusal = Box<Response<Body>>;
 
 /// GET: a stream for what belongs to no call.
-pub(super) fn get(shared: &Arc<Shared>, head: &Parts) -> Response<Body> {
-    stream(shared, head).unwrap_or_else(|refusal| *refusal)
+pub(super) fn get(shared: &Arc<Shared>, front: &Front<'_>) -> Response<Body> {
+    stream(shared, front).unwrap_or_else(|refusal| *refusal)
 }
 
-fn stream(shared: &Arc<Shared>, head: &Parts) -> Result<Response<Body>, Refusal> {
-    modern_has_none(head)?;
-    negotiate::takes(head, &["text/event-stream"])?;
-    let peer = legacy::session(shared, head)?;
+fn stream(shared: &Arc<Shared>, front: &Front<'_>) -> Result<Response<Body>, Refusal> {
+    modern_has_none(front)?;
+    negotiate::takes(front, &["text/event-stream"])?;
+    let peer = legacy::session(shared, front)?;
     let Ok(permit) = shared.streams.clone().try_acquire_owned() else {
         return Err(Box::new(reply::full("streams")));
     };
     let keep_alive = shared.params.times.keep_alive;
-    if let Some(last) = last_event(head, &peer) {
+    if let Some(last) = last_event(front, &peer) {
         let events = shared
             .replays
             .resume(peer.session().id(), &last, keep_alive);
@@ -50,8 +49,8 @@ fn stream(shared: &Arc<Shared>, head: &Parts) -> Result<Response<Body>, Refusal>
 
 /// The event that the client saw last of a call's stream. Only 2025-11-25 has got such ids from
 /// here.
-fn last_event(head: &Parts, peer: &Peer) -> Option<EventId> {
-    let Mirrored::Text(id) = single(head, &LAST_EVENT) else {
+fn last_event(front: &Front<'_>, peer: &Peer) -> Option<EventId> {
+    let Mirrored::Text(id) = front.last_event.text() else {
         return None;
     };
     let resumes = peer.revision() >= Revision::V2025_11_25;
@@ -59,12 +58,12 @@ fn last_event(head: &Parts, peer: &Peer) -> Option<EventId> {
 }
 
 /// DELETE: ends the session.
-pub(super) fn delete(shared: &Arc<Shared>, head: &Parts) -> Response<Body> {
-    let found = modern_has_none(head).and_then(|()| legacy::session(shared, head));
+pub(super) fn delete(shared: &Arc<Shared>, front: &Front<'_>) -> Response<Body> {
+    let found = modern_has_none(front).and_then(|()| legacy::session(shared, front));
     match found {
         Err(refusal) => *refusal,
         Ok(peer) => {
-            shared.sessions.end(single(head, &SESSION));
+            shared.sessions.end(front.session.text());
             sessions::close(shared, peer);
             reply::gone()
         }
@@ -72,8 +71,8 @@ pub(super) fn delete(shared: &Arc<Shared>, head: &Parts) -> Response<Body> {
 }
 
 /// R10.
-fn modern_has_none(head: &Parts) -> Result<(), Refusal> {
-    if names_modern(head) {
+fn modern_has_none(front: &Front<'_>) -> Result<(), Refusal> {
+    if names_modern(front) {
         return Err(Box::new(reply::not_allowed("POST")));
     }
     Ok(())

@@ -8,6 +8,7 @@ mod descriptors;
 mod linger;
 mod newcomers;
 mod pace;
+mod quiet;
 
 use std::convert::Infallible;
 use std::io;
@@ -26,10 +27,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::http::HttpService;
+use super::http::{Caller, HttpService};
 use super::params::ServeParams;
 use newcomers::Newcomers;
 use pace::{Pace, Paced, PacedBody};
+use quiet::Quiet;
 
 /// How long the loop rests after it could not accept: descriptors come back by themselves, and
 /// trying at full speed would take the time that giving them back needs (F44).
@@ -82,8 +84,16 @@ pub async fn serve(
             slot,
             pace,
         };
-        let connection = keeping_alarm(connection.run(stream));
-        connections.spawn(cut.clone().run_until_cancelled_owned(connection));
+        // Boxed, as to select among futures keeps them twice.
+        let connection = Box::pin(keeping_alarm(connection.run(stream)));
+        let cut = Quiet::new(cut.clone().cancelled_owned());
+        connections.spawn(async move {
+            tokio::select! {
+                biased;
+                () = connection => {}
+                () = cut => {}
+            }
+        });
     }
     drop(listener);
     http.drain();
@@ -174,10 +184,10 @@ impl Connection {
         let local = stream.local_addr().ok().map(LocalAddr);
         let pace = self.pace;
         let io = TokioIo::new(Paced::new(stream, pace.clone(), &self.params));
-        let http = self.http;
+        let (http, caller) = (self.http, Caller::on(local));
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let busy = pace.begin();
-            let answer = http.serve(request, local);
+            let answer = http.serve(request, caller.clone());
             let pace = pace.clone();
             async move {
                 let answer = answer.await?;
@@ -200,8 +210,9 @@ impl Connection {
         let connection = server.serve_connection(io, service);
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
+            biased;
             ended = connection.as_mut() => ended,
-            () = last_call(&self.stop) => {
+            () = Quiet::new(last_call(&self.stop)) => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
