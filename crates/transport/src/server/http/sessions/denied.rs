@@ -1,21 +1,33 @@
 //! Session ids that their clients gave up before they expired.
 
+use std::collections::hash_map::RandomState;
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::hash::BuildHasher;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Most ids remembered. Beyond that the oldest is forgotten: until it expires, its client could go
 /// on with it, as it can on replicas that never heard of its end.
 const MAX: usize = 65_536;
 
+/// So many have room in any case.
+const FEW: usize = 64;
+
 /// The list, asked only about ids of sessions that are not in memory.
+///
+/// Of an id its hash is kept, under a key that nobody knows. That another id has the same one is as
+/// likely as guessing 48 bits, and its client would open a new session. An allocation for each id
+/// would keep a whole page of memory in which there were sessions.
 #[derive(Debug, Default)]
-pub(super) struct Denied(Mutex<Inner>);
+pub(super) struct Denied {
+    hasher: RandomState,
+    inner: Mutex<Inner>,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
-    keys: HashSet<Arc<str>>,
+    prints: HashSet<u64>,
     /// With the times until which they matter, in milliseconds of the table's clock, oldest first.
-    order: VecDeque<(u64, Arc<str>)>,
+    order: VecDeque<(u64, u64)>,
 }
 
 impl Denied {
@@ -26,9 +38,9 @@ impl Denied {
             tracing::warn!("too many sessions were ended: the end of the oldest is forgotten");
             inner.pop();
         }
-        let key: Arc<str> = key.into();
-        if inner.keys.insert(key.clone()) {
-            inner.order.push_back((until, key));
+        let print = self.hasher.hash_one(key);
+        if inner.prints.insert(print) {
+            inner.order.push_back((until, print));
         }
     }
 
@@ -38,16 +50,16 @@ impl Denied {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.lock().keys.len()
+        self.lock().prints.len()
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
-        self.lock().keys.contains(key)
+        self.lock().prints.contains(&self.hasher.hash_one(key))
     }
 
     /// The data behind a poisoned lock is whole: nothing panics while it is held.
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -56,11 +68,16 @@ impl Inner {
         while self.order.front().is_some_and(|(until, _)| *until <= now) {
             self.pop();
         }
+        let room = FEW + 2 * self.order.len();
+        if self.order.capacity() > 2 * room {
+            self.order.shrink_to(room);
+            self.prints.shrink_to(room);
+        }
     }
 
     fn pop(&mut self) {
-        if let Some((_, key)) = self.order.pop_front() {
-            self.keys.remove(&key);
+        if let Some((_, print)) = self.order.pop_front() {
+            self.prints.remove(&print);
         }
     }
 }
@@ -87,5 +104,9 @@ mod tests {
         denied.add("last", 100, 10);
         assert!(!denied.has("0") && denied.has("1") && denied.has("last"));
         assert_eq!((denied.len(), denied.lock().order.len()), (MAX, MAX));
+        denied.forget(100);
+        let inner = denied.lock();
+        assert!(inner.prints.is_empty() && inner.order.is_empty());
+        assert!(inner.order.capacity() <= 2 * FEW && inner.prints.capacity() <= 4 * FEW);
     }
 }
