@@ -14,7 +14,7 @@ use crate::interpolate::Interpolator;
 use crate::model::{Config, LogFormat};
 use crate::raw::RawFile;
 use crate::report::{Complaint, ConfigErrors, Notes, Source, Warning};
-use crate::schema::SCHEMA;
+use crate::schema;
 use crate::variables::{self, Environment, Said};
 use crate::yaml::{self, Document, Masks, Places};
 
@@ -119,7 +119,7 @@ fn parse(
         places,
         text,
     } = document;
-    let schema = &*SCHEMA;
+    let schema = &schema::plain();
     let directory = path.parent().map(Path::to_owned).unwrap_or_default();
     let env = &input.env;
     let interpolator = Interpolator {

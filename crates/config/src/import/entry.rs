@@ -1,6 +1,7 @@
 //! One server: which of its keys mean what.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use mcp_router_protocol::name::slug;
 use serde_yaml::{Mapping, Value};
@@ -8,7 +9,7 @@ use serde_yaml::{Mapping, Value};
 use super::{Server, auth};
 use crate::host::{HARMLESS, URLS};
 use crate::report::quote;
-use crate::schema::SCHEMA;
+use crate::schema;
 
 /// Where lists of servers have a server's name, beside the key that hosts have for it.
 const NAMES: [&str; 3] = ["name", "id", "title"];
@@ -177,6 +178,7 @@ fn said(key: &str) -> bool {
 }
 
 fn is_ours(key: &str) -> bool {
+    static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(schema::plain);
     let keys = SCHEMA.pointer("/$defs/Backend/properties");
     keys.is_some_and(|keys| keys.get(key).is_some())
 }

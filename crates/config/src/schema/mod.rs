@@ -2,15 +2,15 @@
 
 mod keys;
 
-use std::sync::LazyLock;
-
 use serde_json::{Map, Value, json};
 
 use crate::raw::RawFile;
 
-/// Made once: a reload checks against the same.
-pub(crate) static SCHEMA: LazyLock<Value> =
-    LazyLock::new(|| schemars::schema_for!(RawFile).to_value());
+/// What the file is checked against. It is made in half a millisecond whenever a file is read, and
+/// would take a good deal of memory in between.
+pub(crate) fn plain() -> Value {
+    schemars::schema_for!(RawFile).to_value()
+}
 
 /// The JSON Schema of the file, with a description of every key, and defaults and examples where
 /// there are any.
@@ -18,7 +18,7 @@ pub(crate) static SCHEMA: LazyLock<Value> =
 /// Some members are for people: `x-default` is a default that is no value, `x-values` what a key
 /// takes. Numbers and switches may also be texts with a `${VAR}` in them, as in the file.
 pub fn schema() -> Value {
-    let mut schema = SCHEMA.clone();
+    let mut schema = plain();
     polish(&mut schema);
     // Editors show it above everything.
     schema["title"] = "mcp-router configuration".into();
