@@ -1,5 +1,7 @@
 //! Running a router for a binary: runtime, logging, exit code.
 
+use std::panic::resume_unwind;
+use std::thread;
 use std::time::Duration;
 
 use mcp_router_config::Config;
@@ -22,7 +24,7 @@ const CLI_WAIT: Duration = Duration::from_secs(10);
 
 /// Serves clients until a signal or the end of input.
 pub(super) fn serve(edge: Edge, cli: &Cli) -> u8 {
-    let (plan, _log) = match prepared(cli, "info") {
+    let (plan, _log) = match apart(|| prepared(cli, "info")) {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
@@ -62,6 +64,13 @@ fn built(cli: &Cli, level: &str, work: impl AsyncFnOnce(Router, Config) -> u8) -
             Err(error) => finish(Err(error)),
         }
     })
+}
+
+/// Does something in a thread of its own. What it allocated in passing is given back with the
+/// thread, and would stay with one that hardly ever allocates again.
+fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let done = thread::scope(|scope| scope.spawn(work).join());
+    done.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 fn prepared(cli: &Cli, level: &str) -> Result<(Plan, mcp_router_observe::LogGuard), u8> {
