@@ -103,10 +103,10 @@ fn router(edge: Connected, layers: Layers) -> Result<McpService, BoxError> {
         .on_close(edge.close);
     let meters = Meters::default();
     let router = Router::builder().meters(meters.clone()).backend(backend);
-    let router = router.build()?.into_service();
+    let router = router.build()?;
     let drain = DrainLayer::new();
     Ok(match layers {
-        Layers::Off => router,
+        Layers::Off => router.into_service(),
         Layers::Silent => McpService::new(drain.layer(router)),
         Layers::On => {
             let sinks: [Arc<dyn CallSink>; 2] = [Arc::new(meters), Arc::new(RecentCalls::new())];

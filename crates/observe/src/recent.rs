@@ -254,4 +254,16 @@ mod tests {
         assert_eq!(names, ["third", "first"]);
         assert_eq!(recent.counts(), (3, 1));
     }
+
+    #[test]
+    fn a_call_is_told_to_have_ended_when_it_did() {
+        let recent = RecentCalls::new();
+        let ago = Duration::from_secs(60);
+        let Some(ended) = Instant::now().checked_sub(ago) else {
+            return; // on a machine that has only just started
+        };
+        recent.note(&CallEnd { ended, ..call("t") });
+        let since = recent.newest()[0].at.elapsed().unwrap();
+        assert!((ago..2 * ago).contains(&since), "{since:?}");
+    }
 }

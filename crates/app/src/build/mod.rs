@@ -162,12 +162,7 @@ impl Plan {
         );
         let calls = DrainLayer::new();
         Ok(Built {
-            service: stack::front(
-                router.clone().into_service(),
-                calls.clone(),
-                sinks,
-                self.tracer.clone(),
-            ),
+            service: stack::front(router.clone(), calls.clone(), sinks, self.tracer.clone()),
             router,
             calls,
             meters,

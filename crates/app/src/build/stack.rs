@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_router_config::{BackendConfig, Config, EndpointConfig, Limits};
+use mcp_router_core::Router;
 use mcp_router_layers::{
     Attempt, AttemptLayer, Balance, BalanceParams, Breaker, BreakerLayer, DrainLayer, Endpoint,
     Limit, LimitLayer, LimitParams, Retry, RetryLayer, RetryParams, Timeout, TimeoutLayer,
@@ -129,7 +130,7 @@ pub(super) fn endpoint(
 
 /// What every request of a client passes, whichever edge it came in by.
 pub(super) fn front(
-    router: McpService,
+    router: Router,
     calls: DrainLayer,
     sinks: Vec<Arc<dyn CallSink>>,
     tracer: Option<Tracer>,

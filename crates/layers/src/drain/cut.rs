@@ -50,6 +50,18 @@ impl Cut {
     }
 }
 
+#[cfg(test)]
+impl Cut {
+    /// How many places there are, and how many are taken.
+    pub(super) fn places(&self) -> (usize, usize) {
+        let all = self.shards.iter().map(lock);
+        all.fold((0, 0), |(all, taken), places| {
+            let of = places.woken.len();
+            (all + of, taken + of - places.free.len())
+        })
+    }
+}
+
 // === impl Waiting ===
 
 impl Waiting {

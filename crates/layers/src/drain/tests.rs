@@ -76,3 +76,28 @@ async fn f38_a_stream_that_goes_on_and_on_ends_in_an_answer() {
     assert!(next(&mut events).await.is_none());
     assert_eq!(Arc::strong_count(&alive), 1, "the edge's stream is dropped");
 }
+
+#[tokio::test]
+async fn calls_one_after_the_other_wait_in_the_same_place() {
+    let (layer, mut service, _backend) = drained();
+    let places = |layer: &DrainLayer| layer.cut.places();
+    for _ in 0..10 {
+        drop(start(&mut service).await);
+    }
+    assert_eq!(places(&layer), (1, 0));
+    let _two = (start(&mut service).await, start(&mut service).await);
+    assert_eq!(places(&layer), (2, 2));
+}
+
+#[tokio::test]
+async fn f38_whoever_polls_a_call_now_is_woken() {
+    let (layer, mut service, _backend) = drained();
+    let mut call = start(&mut service).await.into_inner();
+    let mut other = task::spawn(());
+    let mut call = std::pin::Pin::new(&mut call);
+    other.enter(|cx, _| assert_pending!(call.as_mut().poll(cx)));
+    layer.cut();
+    assert!(other.is_woken());
+    let end = other.enter(|cx, _| call.as_mut().poll(cx));
+    assert_ready_err!(end);
+}
