@@ -38,8 +38,12 @@ pub(super) async fn request(
         };
         Box::new(reply::error(status, Some(&id), &error))
     })?;
-    if request.method == Method::ToolsCall && front.has_params {
-        request.context.param_headers = param_headers(front.head);
+    if request.method == Method::ToolsCall {
+        // That none came, where some could have, is to be checked, too (R26).
+        request.context.param_headers = match front.has_params {
+            true => param_headers(front.head),
+            false => ParamHeaders::None,
+        };
     }
     if request.method == Method::Listen {
         let Ok(permit) = shared.streams.clone().try_acquire_owned() else {
