@@ -22,7 +22,7 @@ tokio::task_local! {
     static KEPT: Cell<Alarm>;
 }
 
-/// A timer for one call after the other; see the [module](self).
+/// A timer for one call after the other, which stays set when its call has ended.
 ///
 /// Must be polled within one tokio runtime.
 #[derive(Debug, Default)]
