@@ -45,6 +45,7 @@ struct Arguments {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum Layers {
+    /// None but the one that lets calls end when the router stops
     Off,
     /// All but those that tell of calls
     Silent,
@@ -106,8 +107,7 @@ fn router(edge: Connected, layers: Layers) -> Result<McpService, BoxError> {
     let router = router.build()?;
     let drain = DrainLayer::new();
     Ok(match layers {
-        Layers::Off => router.into_service(),
-        Layers::Silent => McpService::new(drain.layer(router)),
+        Layers::Off | Layers::Silent => McpService::new(drain.layer(router)),
         Layers::On => {
             let sinks: [Arc<dyn CallSink>; 2] = [Arc::new(meters), Arc::new(RecentCalls::new())];
             let told = TraceLayer::new().sinks(sinks).tracer(tracer);
