@@ -81,7 +81,10 @@ fn general(rest: &str) -> String {
 /// zeros.
 fn authority(text: &str, default: &str) -> String {
     let (user, host) = match text.rsplit_once('@') {
-        Some((user, host)) => (decoded(user.strip_suffix(':').unwrap_or(user)), host),
+        Some((user, host)) => match user.split_once(':') {
+            Some((name, "")) => (decoded(name), host),
+            _ => (decoded(user), host),
+        },
         None => (String::new(), text),
     };
     let colon = host.rfind(':').filter(|at| !host[*at..].contains(']'));
@@ -179,6 +182,7 @@ mod tests {
             "x-odd+scheme://a//b/../c",
             "memo://größe/☃ x",
             "db://u:@h:005432/a/./b?q='\"#f g",
+            "a://::@A",
             "http://EXAMPLE.com:80",
             "https://user:p%40@Example.com/a/%2e%2E/b",
             "file:///etc/x y",
