@@ -46,8 +46,9 @@ async fn descriptors_threads_memory_and_start_are_those_of_the_router() {
     let router = Router::builder().arg("--demo").start().await;
     let first = Samples::of(&router).await;
     let open = first.sum("process_open_fds", &[]);
+    // More than are asked for: what a start needs in passing may have been counted first.
     let held: Vec<_> =
-        futures::future::join_all((0..20).map(|_| TcpStream::connect(router.addr()))).await;
+        futures::future::join_all((0..30).map(|_| TcpStream::connect(router.addr()))).await;
     assert!(held.iter().all(Result::is_ok));
     let tasks = first.sum("mcp_router_tasks", &[]);
     assert!(tasks >= 1.0);
