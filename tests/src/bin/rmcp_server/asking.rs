@@ -23,6 +23,8 @@ use crate::kit::{count, progress, schema, shape, text};
 
 const RESOURCE: &str = "news://today";
 const URL_ASKED: &str = "https://example.com/consent";
+/// When a touch is told again.
+const SOON: Duration = Duration::from_millis(200);
 
 /// What listeners are told.
 #[derive(Clone, Copy, Debug)]
@@ -245,6 +247,13 @@ impl Asking {
     async fn touch(&self) -> CallToolResult {
         // Nobody listens: that is no failure.
         let _ = self.shared.news.send(News::Resource);
+        // The SDK tells a client that it is listened to before it calls `listen`, so that a quick one
+        // touches before anybody hears.
+        let again = self.shared.news.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(SOON).await;
+            let _ = again.send(News::Resource);
+        });
         let peers = lock(&self.shared.subscribed).clone();
         for peer in peers {
             let updated = ResourceUpdatedNotificationParam::new(RESOURCE);
