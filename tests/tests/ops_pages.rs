@@ -311,11 +311,10 @@ async fn the_entrance_and_every_wrong_turn_point_to_mcp_and_the_pages() {
     assert_eq!(posted.status, 405);
     assert_eq!(posted.headers["allow"], "GET, HEAD");
     assert!(posted.json()["error"]["code"].is_i64(), "{}", posted.text());
-    assert!(
-        posted.text().contains("MCP is served at /mcp"),
-        "{}",
-        posted.text()
-    );
+    // Some clients' documentation has them post there here: told where everything is.
+    for place in ["MCP is served at /mcp", "/ui", "/metrics", "docs/"] {
+        assert!(posted.text().contains(place), "{place}: {}", posted.text());
+    }
     let lost = client.get("/nowhere").await;
     assert_eq!(lost.status, 404);
     for path in ["/mcp", "/ui", "/ready"] {

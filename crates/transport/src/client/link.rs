@@ -117,6 +117,9 @@ impl<P> Link<P> {
     /// There is no connection, for this reason. With `retry`, a call has it tried again at once;
     /// without, calls fail until the driver's own next attempt.
     pub(crate) fn set_down(&self, error: &CallError, retry: bool) {
+        // Whoever asked during the attempt has its answer. The attempt itself may have asked, when
+        // it found nobody there: heard, that would be the next one, and never a longer wait.
+        let _ = self.wake.notified().now_or_never();
         self.up.store(None);
         self.phase.send_replace(Phase::Down {
             reason: error.reason,

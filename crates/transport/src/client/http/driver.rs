@@ -114,3 +114,44 @@ async fn serve(edge: &Arc<Edge>, peer: Arc<Peer>) -> CallError {
     }
     error
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::FutureExt;
+    use futures::future::BoxFuture;
+
+    use super::super::{ByteStream, Dial, HttpBackendParams, http};
+    use super::*;
+
+    /// Nobody is there.
+    #[derive(Debug, Default)]
+    struct Refusing(AtomicUsize);
+
+    impl Dial for Refusing {
+        fn connect(&self, _: &str, _: u16) -> BoxFuture<'static, io::Result<Box<dyn ByteStream>>> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            async { Err(io::ErrorKind::ConnectionRefused.into()) }.boxed()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backend_that_refuses_is_asked_ever_less_often() {
+        let dial = Arc::new(Refusing::default());
+        let name = "away".parse().unwrap();
+        let mut params = HttpBackendParams::new(name, "http://away:8/mcp").unwrap();
+        params.dial = Some(dial.clone());
+        let connected = http(params);
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            sleep(Duration::from_secs(60)).await;
+            seen.push(dial.0.swap(0, Ordering::Relaxed));
+        }
+        // After 1, 2, 4, 8 and 16 s, then every 20, each a quarter less at most.
+        assert!((6..=8).contains(&seen[0]), "{seen:?}");
+        assert!(seen[1..].iter().all(|n| (2..=5).contains(n)), "{seen:?}");
+        drop(connected.service);
+    }
+}

@@ -223,7 +223,7 @@ where
     };
     let mut answer = match (page, head.method == Method::OPTIONS) {
         (_, true) => gate::preflight(origin.as_ref()),
-        (Some(page), _) => self::page(page, &head),
+        (Some(page), _) => self::page(&shared, page, &head),
         (None, _) => route(&shared, &front, body).await,
     };
     if let Some(origin) = origin {
@@ -232,26 +232,38 @@ where
     answer
 }
 
-fn page(page: &Page, head: &Parts) -> Response<Body> {
+fn page(shared: &Shared, page: &Page, head: &Parts) -> Response<Body> {
     match head.method {
         Method::GET => (page.get)(head).map(Body::from),
         Method::HEAD => (page.get)(head).map(|_| Body::empty()),
         // Some clients are given the address of the router without the path.
-        _ => reply::elsewhere("GET, HEAD", "this is a page to read; MCP is served at /mcp"),
+        _ => {
+            let text = format!(
+                "this is a page to read; MCP is served at /mcp{}; docs/ in the router's source \
+                 tells the rest",
+                pages_to_read(shared)
+            );
+            reply::elsewhere("GET, HEAD", &text)
+        }
     }
 }
 
 /// Tells whoever is lost where there is something.
 fn nothing_here(shared: &Shared) -> Response<Body> {
+    let text = format!("nothing here; MCP is at /mcp{}", pages_to_read(shared));
+    reply::refused(StatusCode::NOT_FOUND, &text)
+}
+
+/// Where people find something, to be appended to where clients do.
+fn pages_to_read(shared: &Shared) -> String {
     let pages = shared.params.pages.iter().map(|page| page.path.as_str());
     // What a page loads for itself is of no use to people.
     let own = |path: &&str| path.trim_start_matches('/').contains('/');
     let pages: Vec<_> = pages.filter(|path| !own(path)).collect();
-    let mut text = String::from("nothing here; MCP is at /mcp");
-    if !pages.is_empty() {
-        text = format!("{text}, pages to read are {}", pages.join(", "));
+    match pages.as_slice() {
+        [] => String::new(),
+        pages => format!(", pages to read are {}", pages.join(", ")),
     }
-    reply::refused(StatusCode::NOT_FOUND, &text)
 }
 
 async fn route<B>(shared: &Arc<Shared>, front: &Front<'_>, body: B) -> Response<Body>
