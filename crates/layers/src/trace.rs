@@ -31,14 +31,14 @@ use tracing::Span;
 
 mod line;
 
-use line::{Line, Sinks};
+use line::{Line, Told};
 
 use crate::spans;
 
 /// Logs each call once. At the front of the whole router.
 #[derive(Clone, Debug, Default)]
 pub struct TraceLayer {
-    sinks: Sinks,
+    sinks: Vec<Arc<dyn CallSink>>,
     tracer: Option<Tracer>,
 }
 
@@ -46,8 +46,7 @@ pub struct TraceLayer {
 #[derive(Clone, Debug)]
 pub struct Trace<S> {
     inner: S,
-    sinks: Sinks,
-    tracer: Option<Tracer>,
+    told: Arc<Told>,
 }
 
 pin_project! {
@@ -73,7 +72,7 @@ impl TraceLayer {
     /// Logs under this crate's target.
     pub const fn new() -> Self {
         Self {
-            sinks: None,
+            sinks: Vec::new(),
             tracer: None,
         }
     }
@@ -90,8 +89,7 @@ impl TraceLayer {
     /// prompts, resources and completion.
     #[must_use]
     pub fn sinks(mut self, sinks: impl IntoIterator<Item = Arc<dyn CallSink>>) -> Self {
-        let sinks: Arc<[_]> = sinks.into_iter().collect();
-        self.sinks = (!sinks.is_empty()).then_some(sinks);
+        self.sinks = sinks.into_iter().collect();
         self
     }
 }
@@ -100,10 +98,13 @@ impl<S> Layer<S> for TraceLayer {
     type Service = Trace<S>;
 
     fn layer(&self, inner: S) -> Trace<S> {
+        let told = Told {
+            sinks: self.sinks.clone().into(),
+            tracer: self.tracer.clone(),
+        };
         Trace {
             inner,
-            sinks: self.sinks.clone(),
-            tracer: self.tracer.clone(),
+            told: Arc::new(told),
         }
     }
 }
@@ -125,14 +126,14 @@ where
 
     fn call(&mut self, mut request: McpRequest) -> Self::Future {
         let is_call = line::is_call(&request.method);
-        let sinks = self.sinks.as_ref().filter(|_| is_call).cloned();
-        let tracer = self.tracer.as_ref().filter(|_| is_call);
+        let tracer = self.told.tracer.as_ref().filter(|_| is_call);
         let traced = tracer.and_then(|tracer| spans::call(tracer, &request));
-        let line = (sinks.is_some() || traced.is_some() || enabled(is_call)).then(|| {
+        let told = is_call && !self.told.sinks.is_empty();
+        let line = (told || traced.is_some() || enabled(is_call)).then(|| {
             let context = &mut *request.context;
             context.trail = Trail::recording();
             context.trace = traced.as_deref().map(spans::context);
-            Line::start(&request, sinks, traced)
+            Line::start(&request, self.told.clone(), traced)
         });
         let span = match &line {
             Some(line) if tracing::enabled!(target: "mcp_router_observe::span", Level::DEBUG) => {

@@ -8,6 +8,8 @@ use std::any::Any;
 use std::fmt::{self, Debug, Display};
 use std::time::{Duration, Instant};
 
+mod log;
+
 macro_rules! endings {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
         /// How a call ended. The set is closed: it labels metrics.

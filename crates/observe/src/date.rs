@@ -28,19 +28,18 @@ impl Stamp {
     };
 
     /// Writes a moment as [`utc`] does, with microseconds.
-    pub(crate) fn write(&mut self, at: SystemTime, out: &mut String) {
+    pub(crate) fn write(&mut self, at: SystemTime, out: &mut Vec<u8>) {
         let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
         if self.secs != since.as_secs() {
             self.secs = since.as_secs();
             self.text = utc(at);
             self.text.truncate(self.text.len() - "000Z".len());
         }
-        out.push_str(&self.text);
-        let micros = since.subsec_micros();
-        for hundreds in [micros / 10_000, micros / 100 % 100, micros % 100] {
-            out.push_str(decimal::pair(hundreds as usize));
-        }
-        out.push('Z');
+        out.extend_from_slice(self.text.as_bytes());
+        let micros = u64::from(since.subsec_micros());
+        let pairs = [micros / 10_000, micros / 100, micros].map(decimal::pair);
+        out.extend_from_slice(pairs.as_flattened());
+        out.push(b'Z');
     }
 }
 
@@ -87,13 +86,14 @@ mod tests {
         ] {
             let at = UNIX_EPOCH + Duration::from_secs(secs);
             assert_eq!(utc(at), text);
-            let mut written = String::new();
+            let mut written = Vec::new();
             let mut stamp = Stamp::NEVER;
             stamp.write(at, &mut written);
             let later = at + Duration::from_micros(70_089);
             stamp.write(later, &mut written);
             let day = text.split_once('.').unwrap().0;
-            assert_eq!(written, format!("{day}.000000Z{day}.070089Z"));
+            let expected = format!("{day}.000000Z{day}.070089Z");
+            assert_eq!(written, expected.into_bytes());
         }
     }
 }

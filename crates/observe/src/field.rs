@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::plain::is_exotic;
+
 /// The address a listener is bound to.
 pub const ADDR: &str = "addr";
 /// A backend's name in the operator's file.
@@ -28,12 +30,7 @@ pub const MAX_FOREIGN: usize = 80;
 /// characters are escaped, so that none forges a line or hides a part of it (B36), and everything
 /// beyond [`MAX_FOREIGN`] characters is cut. Ordinary names are borrowed, not copied.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    // Without a way out in the middle it looks at many bytes at once.
-    let plain = |text: &str| {
-        text.bytes()
-            .fold(true, |ok, b| ok & (b' '..=b'~').contains(&b))
-    };
-    if text.len() <= MAX_FOREIGN && plain(text) {
+    if text.len() <= MAX_FOREIGN && !is_exotic(text.as_bytes()) {
         return Cow::Borrowed(text);
     }
     let mut out: String = text

@@ -6,19 +6,22 @@
 //! is one.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::time::SystemTime;
 
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
+use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::fmt::{FormatFields, FormattedFields};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
+mod call;
 mod line;
 
 use line::{Common, Line, escape};
 
+use crate::call::CallEnd;
 use crate::date::Stamp;
 
 /// What most lines fit into.
@@ -28,15 +31,52 @@ const USUAL: usize = 384;
 const KEPT: usize = 16 << 10;
 
 /// Gives each event as a line of JSON, its members at the top, to whoever takes lines.
-#[derive(Debug)]
-pub(crate) struct JsonLog<W>(pub(crate) W);
+pub(crate) struct JsonLog {
+    to: Box<Takes>,
+}
+
+type Takes = dyn Fn(&[u8]) + Send + Sync;
 
 type Fields = FormattedFields<JsonFields>;
 
-impl<S, W> Layer<S> for JsonLog<W>
+impl JsonLog {
+    /// Gives lines to `to`.
+    pub(crate) fn new(to: impl Fn(&[u8]) + Send + Sync + 'static) -> Self {
+        Self { to: Box::new(to) }
+    }
+
+    /// Gives the line of a call that ended outside all spans, as if it were an event. Whether it is
+    /// enabled is not asked.
+    ///
+    /// Tells `false`, and does nothing, if events go somewhere else or would tell of a span.
+    pub(crate) fn call(level: Level, end: &CallEnd<'_>, trace_id: Option<&str>) -> bool {
+        let give = |log: &Self| Self::with_own(|own| own.call(level, end, trace_id, &log.to));
+        let done = |events: &Dispatch| match events.downcast_ref::<Self>() {
+            Some(log) if events.current_span().id().is_none() => {
+                give(log);
+                true
+            }
+            _ => false,
+        };
+        tracing::dispatcher::get_default(done)
+    }
+
+    /// Has a line written with what this thread keeps.
+    fn with_own(write: impl Fn(&mut Own)) {
+        let written = OWN.try_with(|own| {
+            // A value may log something itself while it is written.
+            own.try_borrow_mut().map(|mut own| write(&mut own))
+        });
+        if !matches!(written, Ok(Ok(()))) {
+            let mut own = Own::NONE;
+            write(&mut own);
+        }
+    }
+}
+
+impl<S> Layer<S> for JsonLog
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    W: Fn(&str) + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else {
@@ -63,15 +103,13 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let span = context.lookup_current();
-        let written = OWN.try_with(|own| {
-            // A value may log something itself while it is written.
-            let own = own.try_borrow_mut();
-            own.map(|mut own| own.write(event, span.as_ref(), &self.0))
-        });
-        if !matches!(written, Ok(Ok(()))) {
-            let mut own = Own::NONE;
-            own.write(event, span.as_ref(), &self.0);
-        }
+        Self::with_own(|own| own.write(event, span.as_ref(), &self.to));
+    }
+}
+
+impl fmt::Debug for JsonLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JsonLog").finish_non_exhaustive()
     }
 }
 
@@ -83,57 +121,78 @@ thread_local! {
 /// The room of the last line, the second in which it was written, and what it has in common with
 /// others.
 struct Own {
-    line: String,
+    line: Vec<u8>,
     stamp: Stamp,
     common: Common,
 }
 
 impl Own {
     const NONE: Self = Self {
-        line: String::new(),
+        line: Vec::new(),
         stamp: Stamp::NEVER,
         common: Common::NONE,
     };
 
-    fn write<S>(&mut self, event: &Event<'_>, span: Option<&SpanRef<'_, S>>, to: impl Fn(&str))
+    fn write<S>(&mut self, event: &Event<'_>, span: Option<&SpanRef<'_, S>>, to: impl Fn(&[u8]))
     where
         S: for<'a> LookupSpan<'a>,
     {
         self.common.prepare(event.metadata());
+        self.begin();
         let line = &mut self.line;
-        line.clear();
-        line.reserve(USUAL);
-        line.push_str("{\"timestamp\":\"");
-        self.stamp.write(SystemTime::now(), line);
-        line.push_str(&self.common.level);
+        line.extend_from_slice(&self.common.level);
         event.record(&mut Line {
             out: line,
             common: &self.common,
         });
-        line.push_str(&self.common.target);
+        line.extend_from_slice(&self.common.target);
         if let Some(span) = span {
             write_span(span, line);
         }
-        line.push_str("}\n");
-        to(line);
-        line.clear();
-        line.shrink_to(KEPT);
+        line.extend_from_slice(b"}\n");
+        self.end(to);
+    }
+
+    fn call(
+        &mut self,
+        level: Level,
+        end: &CallEnd<'_>,
+        trace_id: Option<&str>,
+        to: impl Fn(&[u8]),
+    ) {
+        self.begin();
+        call::write(&mut self.line, level, end, trace_id);
+        self.end(to);
+    }
+
+    /// Begins a line with the time.
+    fn begin(&mut self) {
+        self.line.clear();
+        self.line.reserve(USUAL);
+        self.line.extend_from_slice(b"{\"timestamp\":\"");
+        self.stamp.write(SystemTime::now(), &mut self.line);
+    }
+
+    fn end(&mut self, to: impl Fn(&[u8])) {
+        to(&self.line);
+        self.line.clear();
+        self.line.shrink_to(KEPT);
     }
 }
 
-fn write_span<S: for<'a> LookupSpan<'a>>(span: &SpanRef<'_, S>, line: &mut String) {
+fn write_span<S: for<'a> LookupSpan<'a>>(span: &SpanRef<'_, S>, line: &mut Vec<u8>) {
     let extensions = span.extensions();
     let fields = extensions.get::<Fields>();
     let fields = fields.and_then(|f| f.fields.strip_suffix('}'));
-    line.push_str(",\"span\":");
-    line.push_str(fields.unwrap_or("{"));
-    if line.ends_with('{') {
-        line.push_str("\"name\":\"");
+    line.extend_from_slice(b",\"span\":");
+    line.extend_from_slice(fields.unwrap_or("{").as_bytes());
+    if line.ends_with(b"{") {
+        line.extend_from_slice(b"\"name\":\"");
     } else {
-        line.push_str(",\"name\":\"");
+        line.extend_from_slice(b",\"name\":\"");
     }
     escape(line, span.name());
-    line.push_str("\"}");
+    line.extend_from_slice(b"\"}");
 }
 
 #[cfg(test)]
@@ -148,12 +207,12 @@ mod tests {
 
     /// What `log` logs, a value a line.
     fn lines(log: impl FnOnce()) -> Vec<Value> {
-        let written = Arc::new(Mutex::new(String::new()));
+        let written = Arc::new(Mutex::new(Vec::new()));
         let sink = written.clone();
-        let log_to = JsonLog(move |line: &str| sink.lock().unwrap().push_str(line));
+        let log_to = JsonLog::new(move |line| sink.lock().unwrap().extend_from_slice(line));
         let subscriber = tracing_subscriber::registry().with(log_to);
         tracing::subscriber::with_default(subscriber, log);
-        let text = written.lock().unwrap().clone();
+        let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
         let read = |line| serde_json::from_str(line).unwrap();
         text.lines().map(read).collect()
     }

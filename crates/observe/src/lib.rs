@@ -23,6 +23,7 @@ mod format;
 mod json;
 mod lines;
 pub mod metrics;
+mod plain;
 pub mod recent;
 pub mod span;
 mod subscriber;

@@ -79,7 +79,7 @@ pub fn init(format: LogFormat, filter: Option<&str>) -> Result<LogGuard, InitErr
 fn install(format: LogFormat, filter: EnvFilter, lines: Lines) -> Result<(), TryInitError> {
     match format {
         LogFormat::Json => tracing_subscriber::registry()
-            .with(JsonLog(move |line: &str| lines.add(line.as_bytes())))
+            .with(JsonLog::new(move |line| lines.add(line)))
             .with(filter)
             .try_init(),
         LogFormat::Text => tracing_subscriber::fmt()

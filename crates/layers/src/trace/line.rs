@@ -4,17 +4,22 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use mcp_router_observe::traces::Span;
-use mcp_router_observe::{CallEnd, CallSink, Ending, call, field, printable};
+use mcp_router_observe::traces::{Span, Tracer};
+use mcp_router_observe::{CallEnd, CallSink, Ending, call, printable};
 use mcp_router_protocol::result::is_tool_error;
 use mcp_router_protocol::{Method, RawParams};
 use mcp_router_service::{CallError, McpRequest, Notes, Outcome, Sent, SharedContext, Visit};
 use tokio::time::Instant;
+use tracing::Level;
 
 use crate::spans;
 
 /// Those who are told of every call, beside the log.
-pub(super) type Sinks = Option<Arc<[Arc<dyn CallSink>]>>;
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) sinks: Box<[Arc<dyn CallSink>]>,
+    pub(super) tracer: Option<Tracer>,
+}
 
 /// Whether a method is a call in the sense of the access log.
 pub(super) fn is_call(method: &Method) -> bool {
@@ -32,7 +37,7 @@ pub(super) struct Line {
     params: RawParams,
     /// Tells the client, and where the call has been.
     context: SharedContext,
-    sinks: Sinks,
+    told_to: Arc<Told>,
     /// Where the call is recorded.
     traced: Option<Box<Span>>,
     told: bool,
@@ -49,12 +54,16 @@ struct End<'a> {
 
 impl Line {
     /// Reads the names for the line. A resource's URI is an argument like others: it stays out.
-    pub(super) fn start(request: &McpRequest, sinks: Sinks, traced: Option<Box<Span>>) -> Self {
+    pub(super) fn start(
+        request: &McpRequest,
+        told_to: Arc<Told>,
+        traced: Option<Box<Span>>,
+    ) -> Self {
         Self {
             method: request.method.clone(),
             params: request.params.clone(),
             context: request.context.clone(),
-            sinks,
+            told_to,
             traced,
             told: false,
         }
@@ -147,11 +156,13 @@ impl Line {
             last,
             earlier: &earlier,
         };
-        for sink in self.sinks.iter().flat_map(|sinks| &**sinks) {
-            sink.ended(&end);
-        }
         let trace_id = traced.as_deref().map(Span::trace_id);
-        write(&end, trace_id, is_call(&self.method));
+        if is_call(&self.method) {
+            self.told_to.sinks.iter().for_each(|sink| sink.ended(&end));
+            end.log(Level::INFO, trace_id.as_deref());
+        } else {
+            end.log(Level::DEBUG, trace_id.as_deref());
+        }
         if let Some(span) = &mut traced {
             spans::finish(span, &end);
         }
@@ -170,43 +181,6 @@ fn visit(visit: &Visit) -> call::Visit<'_> {
         backend: visit.backend.as_str(),
         attempts: visit.attempts,
         mark: visit.mark.as_deref(),
-    }
-}
-
-/// The backends before the last one.
-fn moved_from(earlier: &[call::Visit<'_>]) -> String {
-    let names: Vec<_> = earlier.iter().map(|visit| visit.backend).collect();
-    names.join(",")
-}
-
-/// Writes the line, if anybody listens.
-fn write(end: &CallEnd<'_>, trace_id: Option<String>, is_call: bool) {
-    macro_rules! line {
-        ($log:ident) => {{
-            let moved_from = (!end.earlier.is_empty()).then(|| moved_from(end.earlier));
-            let error = end.error.map(tracing::field::display);
-            tracing::$log!(
-                // As text, which needs no formatting.
-                message = "call",
-                { field::CLIENT } = end.client,
-                { field::METHOD } = end.method,
-                { field::TOOL } = end.tool,
-                { field::BACKEND } = end.backend,
-                { field::OUTCOME } = end.outcome.as_str(),
-                { field::LATENCY_MS } = end.duration.as_micros() as u64 as f64 / 1000.0,
-                { field::ATTEMPTS } = end.attempts,
-                moved_from,
-                code = end.code,
-                sent = end.sent,
-                { field::TRACE_ID } = trace_id,
-                error,
-            );
-        }};
-    }
-    if is_call {
-        line!(info);
-    } else {
-        line!(debug);
     }
 }
 

@@ -1,27 +1,29 @@
 //! What is written into a line.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::io::Write as _;
 
 use tracing::Metadata;
 use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
 
 use crate::decimal;
+use crate::plain::needs_escapes;
 
 /// What each line of one place in the code has in common. Most lines are of the same place as the
 /// one before.
 #[derive(Debug)]
 pub(super) struct Common {
     place: Option<Identifier>,
-    pub(super) level: String,
-    pub(super) target: String,
+    pub(super) level: Vec<u8>,
+    pub(super) target: Vec<u8>,
     /// The names of the members, with what stands around them before a text.
-    keys: Vec<Box<str>>,
+    keys: Vec<Box<[u8]>>,
 }
 
 /// A line that is being written: an object that has members already.
 pub(super) struct Line<'a> {
-    pub(super) out: &'a mut String,
+    pub(super) out: &'a mut Vec<u8>,
     pub(super) common: &'a Common,
 }
 
@@ -30,8 +32,8 @@ pub(super) struct Line<'a> {
 impl Common {
     pub(super) const NONE: Self = Self {
         place: None,
-        level: String::new(),
-        target: String::new(),
+        level: Vec::new(),
+        target: Vec::new(),
         keys: Vec::new(),
     };
 
@@ -42,19 +44,20 @@ impl Common {
             return;
         }
         self.place = now;
-        self.level = ["\",\"level\":\"", place.level().as_str(), "\""].concat();
+        let level = place.level().as_str();
+        self.level = ["\",\"level\":\"", level, "\""].concat().into();
         // A module's path, or what our own code calls itself: nothing to escape.
-        self.target = [",\"target\":\"", place.target(), "\""].concat();
+        self.target = [",\"target\":\"", place.target(), "\""].concat().into();
         let names = place.fields().iter().map(|field| field.name());
         let names = names.map(|name| name.strip_prefix("r#").unwrap_or(name));
-        let keys = names.map(|name| [",\"", name, "\":\""].concat().into());
+        let keys = names.map(|name| [",\"", name, "\":\""].concat().into_bytes().into());
         self.keys.clear();
         self.keys.extend(keys);
     }
 
     /// The member's name, up to the quote of a text.
-    fn quoted(&self, field: &Field) -> &str {
-        self.keys.get(field.index()).map_or(",\"?\":\"", |key| key)
+    fn quoted(&self, field: &Field) -> &[u8] {
+        self.keys.get(field.index()).map_or(b",\"?\":\"", |key| key)
     }
 }
 
@@ -63,28 +66,27 @@ impl Common {
 impl Line<'_> {
     fn key(&mut self, field: &Field) {
         let quoted = self.common.quoted(field);
-        self.out.push_str(&quoted[..quoted.len() - 1]);
+        self.out.extend_from_slice(&quoted[..quoted.len() - 1]);
     }
 
     fn plain(&mut self, field: &Field, value: impl fmt::Display) {
         self.key(field);
-        // Writing to a string does not fail.
+        // Writing to memory does not fail.
         let _ = write!(self.out, "{value}");
     }
 }
 
 impl Visit for Line<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.out.push_str(self.common.quoted(field));
+        self.out.extend_from_slice(self.common.quoted(field));
         escape(self.out, value);
-        self.out.push('"');
+        self.out.push(b'"');
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.out.push_str(self.common.quoted(field));
-        // A value that cannot be formatted leaves what it has said.
-        let _ = write!(Escaped(self.out), "{value:?}");
-        self.out.push('"');
+        self.out.extend_from_slice(self.common.quoted(field));
+        said(self.out, format_args!("{value:?}"));
+        self.out.push(b'"');
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
@@ -94,10 +96,7 @@ impl Visit for Line<'_> {
 
     fn record_i64(&mut self, field: &Field, value: i64) {
         self.key(field);
-        if value < 0 {
-            self.out.push('-');
-        }
-        decimal::push(self.out, value.unsigned_abs());
+        decimal::push_signed(self.out, value);
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
@@ -115,7 +114,7 @@ impl Visit for Line<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         if !value.is_finite() {
             self.key(field);
-            self.out.push_str("null"); // JSON has no other word for it
+            self.out.extend_from_slice(b"null"); // JSON has no other word for it
             return;
         }
         // A number of milliseconds, to the microsecond: three divisions instead of a search for
@@ -132,7 +131,7 @@ impl Visit for Line<'_> {
 }
 
 /// Whatever is written comes out as the inside of a JSON text.
-struct Escaped<'a>(&'a mut String);
+struct Escaped<'a>(&'a mut Vec<u8>);
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -141,65 +140,35 @@ impl fmt::Write for Escaped<'_> {
     }
 }
 
-pub(super) fn escape(out: &mut String, text: &str) {
-    if is_plain(text.as_bytes()) {
-        out.push_str(text);
-        return;
+/// Adds what a value says as the inside of a JSON text.
+pub(super) fn said(out: &mut Vec<u8>, value: fmt::Arguments<'_>) {
+    // A value that cannot be formatted leaves what it has said.
+    let _ = fmt::Write::write_fmt(&mut Escaped(out), value);
+}
+
+/// Adds a text as the inside of a JSON text.
+pub(super) fn escape(out: &mut Vec<u8>, text: &str) {
+    let text = text.as_bytes();
+    if needs_escapes(text) {
+        escape_each(out, text);
+    } else {
+        out.extend_from_slice(text);
     }
-    let odd = |b: &u8| is_odd(*b);
-    let mut rest = text;
-    while let Some(at) = rest.as_bytes().iter().position(odd) {
-        let (plain, from) = rest.split_at(at);
-        out.push_str(plain);
-        match from.as_bytes()[0] {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            control => {
+}
+
+fn escape_each(out: &mut Vec<u8>, text: &[u8]) {
+    for byte in text {
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            control @ ..b' ' => {
+                // Writing to memory does not fail.
                 let _ = write!(out, "\\u{control:04x}");
             }
-        }
-        rest = &from[1..];
-    }
-    out.push_str(rest);
-}
-
-/// Whether a byte of a text cannot stand in JSON as it is.
-const fn is_odd(byte: u8) -> bool {
-    byte < b' ' || matches!(byte, b'"' | b'\\')
-}
-
-/// The same by the byte: one look instead of three comparisons.
-static ODD: [bool; 256] = {
-    let mut odd = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        odd[byte] = is_odd(byte as u8);
-        byte += 1;
-    }
-    odd
-};
-
-/// Whether no byte is [odd](is_odd).
-fn is_plain(text: &[u8]) -> bool {
-    !text.iter().any(|byte| ODD[usize::from(*byte)])
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn a_text_is_plain_where_none_of_its_bytes_is_odd(bytes in any::<Vec<u8>>()) {
-            let odd = bytes.iter().copied().any(is_odd);
-            prop_assert_eq!(is_plain(&bytes), !odd);
-            let letters: Vec<_> = bytes.iter().map(|b| b | 0x60).collect();
-            prop_assert!(is_plain(&letters));
+            plain => out.push(*plain),
         }
     }
 }
