@@ -152,7 +152,9 @@ fn f15_of_two_replicas_one_flaps_every_second_and_safe_calls_do_not_notice() {
     }
     assert!(flaps > 100, "{flaps}");
     for server in &servers {
-        assert!(server.calls.load(Ordering::Relaxed) > 100);
+        // The one that flaps, too, when it is found to be there; that is looked for ever less often.
+        let calls = server.calls.load(Ordering::Relaxed);
+        assert!(calls > 5, "{calls} calls");
     }
 }
 
