@@ -142,28 +142,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if this.open.is_none() {
-            return this.inner.poll(cx).map_err(Into::into);
-        }
-        let answer = ready!(this.inner.poll(cx)).map_err(Into::into);
-        let Some(mut open) = this.open.take() else {
-            return Poll::Ready(answer);
-        };
-        Poll::Ready(match answer {
-            Ok(McpResponse::Stream(inner)) => {
-                Ok(McpResponse::Stream(ResponseStream::new(Recorded {
-                    inner,
-                    open: Some(open),
-                })))
-            }
-            Ok(McpResponse::Ready(outcome)) => {
-                open.ended(|span| spans::outcome(span, Ok(&outcome)));
-                Ok(McpResponse::Ready(outcome))
-            }
-            Err(error) => {
-                open.ended(|span| spans::outcome(span, Err(&error)));
-                Err(error)
-            }
+        let answer = this.inner.poll(cx).map_err(Into::into);
+        answer.map(|answer| match this.open.take() {
+            Some(open) => open.told(answer),
+            None => answer,
         })
     }
 }
@@ -191,6 +173,28 @@ impl Stream for Recorded {
 // === impl Open ===
 
 impl Open {
+    /// Tells how it ended, or will tell at the end of its stream.
+    // Out of the way of the many that are not recorded.
+    #[cold]
+    fn told(
+        mut self: Box<Self>,
+        answer: Result<McpResponse, CallError>,
+    ) -> Result<McpResponse, CallError> {
+        let end = match answer {
+            Ok(McpResponse::Stream(inner)) => {
+                let open = Some(self);
+                return Ok(McpResponse::Stream(ResponseStream::new(Recorded {
+                    inner,
+                    open,
+                })));
+            }
+            Ok(McpResponse::Ready(ref outcome)) => Ok(outcome),
+            Err(ref error) => Err(error),
+        };
+        self.ended(|span| spans::outcome(span, end));
+        answer
+    }
+
     fn ended(&mut self, tell: impl FnOnce(&mut Span)) {
         self.ended = true;
         tell(&mut self.span);

@@ -1,7 +1,7 @@
 //! Numbers as text, without the machinery that formats everything.
 
 /// All numbers below 100, two digits each.
-const PAIRS: [[u8; 2]; 100] = {
+static PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[0; 2]; 100];
     let mut number = 0;
     while number < 100 {
@@ -12,7 +12,7 @@ const PAIRS: [[u8; 2]; 100] = {
 };
 
 /// The last two digits of a number.
-pub(crate) const fn pair(number: u64) -> [u8; 2] {
+pub(crate) fn pair(number: u64) -> [u8; 2] {
     PAIRS[(number % 100) as usize]
 }
 

@@ -33,6 +33,12 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_FOREIGN && !is_exotic(text.as_bytes()) {
         return Cow::Borrowed(text);
     }
+    Cow::Owned(shown(text))
+}
+
+// Out of the way of ordinary names.
+#[cold]
+fn shown(text: &str) -> String {
     let mut out: String = text
         .chars()
         .take(MAX_FOREIGN)
@@ -46,7 +52,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     if text.chars().nth(MAX_FOREIGN).is_some() {
         out.push('…');
     }
-    Cow::Owned(out)
+    out
 }
 
 #[cfg(test)]

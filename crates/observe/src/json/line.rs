@@ -156,6 +156,8 @@ pub(super) fn escape(out: &mut Vec<u8>, text: &str) {
     }
 }
 
+// Out of the way of those that need nothing.
+#[cold]
 fn escape_each(out: &mut Vec<u8>, text: &[u8]) {
     for byte in text {
         match byte {
