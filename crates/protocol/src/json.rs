@@ -368,7 +368,7 @@ pub(crate) fn write_members(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut out = Vec::with_capacity(members.iter().map(length).sum());
     for (at, (key, value)) in members.iter().enumerate() {
         out.extend_from_slice(if at == 0 { b"" } else { b"," });
-        if key.bytes().any(|b| b < b' ' || matches!(b, b'"' | b'\\')) {
+        if needs_escapes(key) {
             out.extend_from_slice(RawJson::of(key).bytes());
         } else {
             out.push(b'"');
@@ -379,6 +379,12 @@ pub(crate) fn write_members(members: &[(&str, &[u8])]) -> Vec<u8> {
         out.extend_from_slice(value);
     }
     out
+}
+
+/// Looks at every byte, found or not: many at a time that is, where to stop at the first is not.
+fn needs_escapes(key: &str) -> bool {
+    let is_special = |b: u8| b < b' ' || matches!(b, b'"' | b'\\');
+    key.bytes().fold(false, |any, b| any | is_special(b))
 }
 
 /// An object whose members have been found.
