@@ -1,6 +1,7 @@
 //! The requests of one client that are in flight, by the id the client gave them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -57,10 +58,10 @@ impl Calls {
     pub(crate) fn enter(&self, id: &RequestId) -> Option<Ticket> {
         let cancelled = Cancellation::default();
         let mut table = self.lock();
-        if table.contains_key(id) {
+        let Entry::Vacant(place) = table.entry(id.clone()) else {
             return None;
-        }
-        table.insert(id.clone(), cancelled.clone());
+        };
+        place.insert(cancelled.clone());
         drop(table);
         Some(Ticket {
             calls: self.clone(),

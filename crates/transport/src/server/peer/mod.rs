@@ -148,10 +148,9 @@ impl Peer {
 
     /// The context of a request in this session.
     pub(crate) fn context(&self, wants_progress: bool) -> RequestContext {
-        RequestContext {
-            wants_progress,
-            ..context(&self.session, self.session.client(), &self.principal)
-        }
+        let mut context = context(&self.session, self.session.client(), &self.principal);
+        context.wants_progress = wants_progress;
+        context
     }
 
     /// A stream of everything that belongs to no call. Of several, the newest gets the messages
@@ -210,9 +209,8 @@ fn context(
 ) -> RequestContext {
     RequestContext {
         principal: principal.clone(),
-        client: client.clone(),
         session: Some(session.clone()),
-        ..RequestContext::default()
+        ..RequestContext::new(client.clone())
     }
 }
 
