@@ -193,14 +193,15 @@ impl HttpService {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let shared = self.shared.clone();
-        Box::pin(async move {
-            let answer = AssertUnwindSafe(answer(shared, request, caller)).catch_unwind();
-            Ok(answer.await.unwrap_or_else(|_| {
+        // Put together without a future of its own: what is awaited is moved as a whole.
+        let answer = AssertUnwindSafe(answer(self.shared.clone(), request, caller));
+        let answered = answer.catch_unwind().map(|answer| {
+            Ok(answer.unwrap_or_else(|_| {
                 tracing::error!("a handler panicked; its request gets an error");
                 reply::refused(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
             }))
-        })
+        });
+        Box::pin(answered)
     }
 }
 
@@ -224,7 +225,12 @@ where
     let mut answer = match (page, head.method == Method::OPTIONS) {
         (_, true) => gate::preflight(origin.as_ref()),
         (Some(page), _) => self::page(&shared, page, &head),
-        (None, _) => route(&shared, &front, body).await,
+        (None, _) if is_message(&head) => {
+            let answer = post::post(&shared, &front, body).await;
+            answer.unwrap_or_else(|refusal| *refusal)
+        }
+        // Boxed, as nothing that is rare may make the future of every call larger.
+        (None, _) => Box::pin(route(&shared, &front, body)).await,
     };
     if let Some(origin) = origin {
         gate::share(&mut answer, origin);
@@ -266,23 +272,30 @@ fn pages_to_read(shared: &Shared) -> String {
     }
 }
 
+/// The path of a request. Clients write the same URL with and without the slash.
+fn path(head: &Parts) -> &str {
+    let path = head.uri.path();
+    path.strip_suffix('/').unwrap_or(path)
+}
+
+/// Whether a message is posted, as nearly all requests do.
+fn is_message(head: &Parts) -> bool {
+    head.method == Method::POST && path(head) == MCP
+}
+
+/// Everything else.
 async fn route<B>(shared: &Arc<Shared>, front: &Front<'_>, body: B) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    // Clients write the same URL with and without the slash.
-    let head = front.head;
-    let path = head.uri.path();
-    match (path.strip_suffix('/').unwrap_or(path), &head.method) {
-        (MCP, &Method::POST) => post::post(shared, front, body).await,
+    match (path(front.head), &front.head.method) {
         (MCP, &Method::GET) => standing::get(shared, front),
         (MCP, &Method::DELETE) => standing::delete(shared, front),
         (MCP, _) => reply::not_allowed("POST, GET, DELETE"),
         (SSE, &Method::GET) => sse::open(shared, front),
         (SSE, _) => reply::not_allowed("GET"),
-        // Boxed, as nothing that is rare may make the future of every call larger.
-        (SSE_POST, &Method::POST) => Box::pin(sse::post(shared, front, body)).await,
+        (SSE_POST, &Method::POST) => sse::post(shared, front, body).await,
         (SSE_POST, _) => reply::not_allowed("POST"),
         _ => nothing_here(shared),
     }

@@ -15,18 +15,11 @@ use super::{Front, Shared, batch, intake, legacy, modern, negotiate, reply};
 use crate::server::call::Hold;
 use crate::server::dialect::modern::{Mirrored, is_modern_only};
 
-pub(super) async fn post<B>(shared: &Arc<Shared>, front: &Front<'_>, body: B) -> Response<Body>
-where
-    B: http_body::Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    match admitted(shared, front, body).await {
-        Ok(answer) => answer,
-        Err(refusal) => *refusal,
-    }
-}
-
-async fn admitted<B>(
+/// Serves what is posted. One function, as each one that it would await is moved once more.
+///
+/// # Errors
+/// The refusal, if the request is none that can be served now.
+pub(super) async fn post<B>(
     shared: &Arc<Shared>,
     front: &Front<'_>,
     body: B,
@@ -46,19 +39,10 @@ where
         ticket: None,
         permits: [Some(permit), intake.share],
     };
-    message(shared, front, &intake.text, hold).await
-}
-
-async fn message(
-    shared: &Arc<Shared>,
-    front: &Front<'_>,
-    text: &Bytes,
-    hold: Hold,
-) -> Result<Response<Body>, Box<Response<Body>>> {
-    if Message::is_batch(text) {
-        return batch::post(shared, front, text, hold).await;
+    if Message::is_batch(&intake.text) {
+        return Box::pin(batch::post(shared, front, &intake.text, hold)).await;
     }
-    let message = Message::parse(text).map_err(|e| invalid(&e))?;
+    let message = Message::parse(&intake.text).map_err(|e| invalid(&e))?;
     if !is_modern(front, &message) {
         return legacy::message(shared, front, message, hold).await;
     }
