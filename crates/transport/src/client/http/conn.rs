@@ -19,6 +19,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_rustls::MaybeHttpsStream;
 
+use super::body::Carrier;
 use super::dial::Dialled;
 use super::idle::Idle;
 use crate::client::rope::Rope;
@@ -66,15 +67,19 @@ impl Conn {
     ///
     /// # Errors
     /// If there is no response.
-    pub(super) async fn send(
+    pub(super) fn send(
         mut self: Box<Self>,
         request: Request<Rope>,
-    ) -> Result<(Response<Incoming>, Box<Self>), Unanswered> {
-        let mut answer = pin!(self.sender.try_send_request(request));
-        let answered = poll_fn(|cx| self.drive(cx, |cx| answer.as_mut().poll(cx)));
-        match answered.await {
-            Ok(response) => Ok((response, self)),
-            Err(error) => Err(Box::new(error)),
+    ) -> impl Future<Output = Result<(Response<Incoming>, Carrier), Unanswered>> {
+        // Outside of the future, which would be larger by a request.
+        let answer = self.sender.try_send_request(request);
+        async move {
+            let mut answer = pin!(answer);
+            let answered = poll_fn(|cx| self.drive(cx, |cx| answer.as_mut().poll(cx)));
+            match answered.await {
+                Ok(response) => Ok((response, Carrier::Own(self))),
+                Err(error) => Err(Box::new(error)),
+            }
         }
     }
 

@@ -136,8 +136,8 @@ impl Edge {
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<Messages, Failed> {
         let in_session = headers.contains_key(SESSION_ID);
-        let post = self.exchange(Method::POST, url, headers, body, permit);
-        let reply = post.await?;
+        let post = self.wire.send(Method::POST, url, headers, body, permit);
+        let reply = post.await.map_err(|error| self.unanswered(error))?;
         let status = reply.status();
         if status.is_success() {
             return Ok(Messages::open(reply, self.params.answer_limit).await?);
@@ -160,8 +160,8 @@ impl Edge {
         body: Rope,
     ) -> Result<(), Failed> {
         let headers = self.posting(headers);
-        let post = self.exchange(Method::POST, url, headers, body, None);
-        let reply = post.await?;
+        let post = self.wire.send(Method::POST, url, headers, body, None);
+        let reply = post.await.map_err(|error| self.unanswered(error))?;
         let (head, mut body) = reply.into_parts();
         if !head.status.is_success() {
             return Err(failed(url, head.status, &head.headers));
@@ -200,26 +200,17 @@ impl Edge {
         headers: HeaderMap,
     ) -> Result<Reply, Failed> {
         let headers = self.wire.headers(headers);
-        self.exchange(method, url, headers, Rope::default(), None)
-            .await
+        let sent = self.wire.send(method, url, headers, Rope::default(), None);
+        sent.await.map_err(|error| self.unanswered(error))
     }
 
-    async fn exchange(
-        &self,
-        method: Method,
-        url: &Uri,
-        headers: HeaderMap,
-        body: Rope,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> Result<Reply, Failed> {
-        let sent = self.wire.send(method, url, headers, body, permit).await;
-        sent.map_err(|error| {
-            if error.reason == Reason::ConnectFailed {
-                // Whoever finds out first tells the driver.
-                self.link.wake();
-            }
-            error.into()
-        })
+    /// A request that got no response.
+    fn unanswered(&self, error: CallError) -> Failed {
+        if error.reason == Reason::ConnectFailed {
+            // Whoever finds out first tells the driver.
+            self.link.wake();
+        }
+        error.into()
     }
 
     /// Modern servers send their errors with 4xx: those are answers if they name the request.

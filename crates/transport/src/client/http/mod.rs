@@ -56,7 +56,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use mcp_router_protocol::Method;
 use mcp_router_service::{CallError, McpRequest, McpResponse, McpService};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use dial::{ByteStream, Dial};
 pub use params::{HttpBackendParams, HttpTransport, InvalidUrl, SessionMode};
@@ -81,14 +81,8 @@ fn start(params: HttpBackendParams) -> (Connected, Arc<Edge>) {
     // Whoever drops the service's last clone ends the driver.
     let alive = Arc::new(stop.clone().drop_guard());
     let shared = edge.clone();
-    let service = tower::service_fn(move |request: McpRequest| {
-        let (edge, alive) = (edge.clone(), alive.clone());
-        async move {
-            let answer = call(&edge, request).await;
-            drop(alive);
-            answer.map_err(|e| e.on(&edge.params.name))
-        }
-    });
+    let service =
+        tower::service_fn(move |request: McpRequest| serve(edge.clone(), alive.clone(), request));
     let connected = Connected {
         service: McpService::new(service),
         events: stream,
@@ -105,6 +99,31 @@ fn start(params: HttpBackendParams) -> (Connected, Arc<Edge>) {
     (connected, shared)
 }
 
+/// One call, during which the driver goes on: `alive` is its life.
+async fn serve(
+    edge: Arc<Edge>,
+    alive: Arc<DropGuard>,
+    request: McpRequest,
+) -> Result<McpResponse, CallError> {
+    let at_once = (!is_special(&request.method)).then(|| edge.link.get());
+    let answer = match at_once.flatten() {
+        // What is awaited is moved as a whole, and with what is around it: so nothing is.
+        Some(peer) if peer.lane.is_none() => modern::call(&edge, &peer, request).await,
+        _ => Box::pin(call(&edge, request)).await,
+    };
+    drop(alive);
+    answer.map_err(|e| e.on(&edge.params.name))
+}
+
+/// What is not simply sent to a backend of the modern era.
+const fn is_special(method: &Method) -> bool {
+    matches!(
+        method,
+        Method::Listen | Method::Attach | Method::Detach | Method::Answer | Method::SetLevel
+    )
+}
+
+/// The same whatever is asked, of a backend of whatever era, which may still be connecting.
 async fn call(edge: &Arc<Edge>, request: McpRequest) -> Result<McpResponse, CallError> {
     if matches!(request.method, Method::Detach) {
         return Box::pin(carried::detach(edge, &request)).await; // it wakes nobody in vain

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures::future::Either;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
@@ -211,18 +212,17 @@ impl Wire {
 }
 
 /// Sends a request that has everything but where it goes.
-async fn over(
+fn over(
     line: Line,
     mut request: Request<Rope>,
     url: &Uri,
     idle: &Arc<Idle>,
-) -> Result<(Response<Incoming>, Carrier), Unanswered> {
+) -> impl Future<Output = Result<(Response<Incoming>, Carrier), Unanswered>> {
     match line {
         Line::Own(conn) => {
             let path = url.path_and_query().cloned();
             *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
-            let (response, conn) = conn.send(request).await?;
-            Ok((response, Carrier::Own(conn)))
+            Either::Left(conn.send(request))
         }
         Line::Shared(mut shared) => {
             *request.uri_mut() = url.clone();
@@ -231,8 +231,12 @@ async fn over(
             if named.is_some() && named == host(url).as_ref() {
                 request.headers_mut().remove(header::HOST);
             }
-            let response = shared.try_send_request(request).await.map_err(Box::new)?;
-            Ok((response, Carrier::Shared(Arc::downgrade(idle))))
+            let carrier = Carrier::Shared(Arc::downgrade(idle));
+            // Larger than the other way, and seldom gone.
+            Either::Right(Box::pin(async move {
+                let sent = shared.try_send_request(request).await;
+                Ok((sent.map_err(Box::new)?, carrier))
+            }))
         }
     }
 }
