@@ -59,21 +59,22 @@ where
         let mut service = self.0.clone();
         // Nearly all are ready at once. One that is not is asked again by the future that waits.
         match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => boxed(service.call(request)),
-            Poll::Ready(Err(error)) => boxed(std::future::ready(Err(error))),
-            Poll::Pending => boxed(service.oneshot(request)),
+            Poll::Ready(Ok(())) if is_box::<S::Future>() => unboxed(service.call(request)),
+            // Where it is made: one that is handed on first is moved once more.
+            Poll::Ready(Ok(())) => Box::pin(service.call(request)),
+            Poll::Ready(Err(error)) => Box::pin(std::future::ready(Err(error))),
+            Poll::Pending => Box::pin(service.oneshot(request)),
         }
     }
 }
 
-/// Boxes a future, unless it is a box.
-fn boxed<F>(future: F) -> BoxFuture<'static, Answer>
-where
-    F: Future<Output = Answer> + Send + 'static,
-{
-    if TypeId::of::<F>() != TypeId::of::<BoxFuture<'static, Answer>>() {
-        return Box::pin(future);
-    }
+/// Whether a future is a box already.
+fn is_box<F: 'static>() -> bool {
+    TypeId::of::<F>() == TypeId::of::<BoxFuture<'static, Answer>>()
+}
+
+/// The box that a future [is](is_box).
+fn unboxed<F: 'static>(future: F) -> BoxFuture<'static, Answer> {
     let mut same = Some(future);
     let slot: &mut dyn Any = &mut same;
     match slot.downcast_mut().and_then(Option::take) {
