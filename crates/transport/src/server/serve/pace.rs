@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use futures::task::AtomicWaker;
 use http_body::{Frame, SizeHint};
+use mcp_router_service::Alarm;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
@@ -96,7 +97,10 @@ pub(super) struct Paced<S> {
     stream: S,
     pace: Arc<Pace>,
     waiting: Waiting,
-    timer: Pin<Box<Sleep>>,
+    /// Until when; nothing before there was anything to wait for. A head that came whole needs no
+    /// clock.
+    until: Option<Instant>,
+    alarm: Alarm,
     header: Duration,
     idle: Duration,
     stall: Duration,
@@ -112,7 +116,8 @@ impl<S> Paced<S> {
             pace,
             // A connection opened for nothing is as good as a slow head.
             waiting: Waiting::Head,
-            timer: Box::pin(tokio::time::sleep(params.header_timeout)),
+            until: None,
+            alarm: Alarm::default(),
             header: params.header_timeout,
             idle: params.idle_timeout,
             stall: params.write_stall,
@@ -121,13 +126,19 @@ impl<S> Paced<S> {
         }
     }
 
-    fn wait_for(&mut self, what: Waiting) {
-        let time = match what {
+    const fn wait_for(&mut self, what: Waiting) {
+        self.waiting = what;
+        self.until = None;
+    }
+
+    /// Ready once the peer has been waited for long enough, beginning with the first poll.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let time = match self.waiting {
             Waiting::No | Waiting::Idle => self.idle,
             Waiting::Head => self.header,
         };
-        self.waiting = what;
-        self.timer.as_mut().reset(Instant::now() + time);
+        let until = *self.until.get_or_insert_with(|| Instant::now() + time);
+        self.alarm.poll(until, cx)
     }
 
     /// Progress or not, of one write.
@@ -185,7 +196,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
                 return Poll::Ready(Ok(()));
             }
         }
-        std::task::ready!(this.timer.as_mut().poll(cx));
+        std::task::ready!(this.poll_late(cx));
         tracing::debug!(waiting = ?this.waiting, "client took too long: connection closed");
         // As if the peer had closed: nothing is owed to it.
         Poll::Ready(Ok(()))
