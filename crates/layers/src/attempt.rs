@@ -143,6 +143,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let answer = this.inner.poll(cx).map_err(Into::into);
+        if this.open.is_none() {
+            return answer;
+        }
         answer.map(|answer| match this.open.take() {
             Some(open) => open.told(answer),
             None => answer,
