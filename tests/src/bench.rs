@@ -63,6 +63,9 @@ enum Mode {
     /// Generates load and prints its figures as JSON
     #[command(hide = true)]
     Load(load::LoadCommand),
+    /// Is a crowd of slow clients and prints what became of it as JSON
+    #[command(hide = true)]
+    Crowd(slow::CrowdCommand),
     /// Serves as the plain forwarder in front of a backend
     #[command(hide = true)]
     Forward(forward::ForwardCommand),
@@ -125,6 +128,7 @@ impl Command {
         match self.mode {
             Some(Mode::Fixture(fixture)) => return fixture.run(),
             Some(Mode::Load(load)) => return load.run(),
+            Some(Mode::Crowd(crowd)) => return crowd.run(),
             Some(Mode::Forward(forward)) => return forward.run(),
             Some(Mode::Plain(plain)) => return plain.run(),
             _ => {}
