@@ -77,6 +77,18 @@ async fn said(edge: &Connected) -> String {
     }
 }
 
+/// What the child says next with `note`.
+async fn noted(events: &mut EventStream) -> String {
+    match events.next().await {
+        Some(BackendEvent::Notification {
+            method: Method::LogMessage,
+            params,
+            ..
+        }) => params.get("data").unwrap().read_owned().unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
 async fn connected(events: &mut EventStream) -> mcp_router_service::BackendInfo {
     loop {
         match events.next().await.unwrap() {
@@ -305,22 +317,15 @@ async fn the_environment_is_clean_but_for_what_is_configured() {
 
 #[tokio::test]
 async fn leaving_a_call_cancels_it_by_its_upstream_id() {
-    let mut edge = legacy(":");
+    let mut edge = legacy("note called");
     within(SOON, connected(&mut edge.events)).await;
     let service = edge.service.clone();
     let mut answer = Box::pin(service.oneshot(request("{}")));
-    // Until its line is written there is nothing to cancel.
     assert!((&mut answer).now_or_never().is_none());
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // Until the child has it there is nothing to cancel.
+    assert_eq!(within(SOON, noted(&mut edge.events)).await, "called");
     drop(answer);
-    let note = within(SOON, edge.events.next()).await.unwrap();
-    assert!(matches!(
-        note,
-        BackendEvent::Notification {
-            method: Method::LogMessage,
-            ..
-        }
-    ));
+    assert_eq!(within(SOON, noted(&mut edge.events)).await, "cancelled");
     (edge.close)().await;
 }
 
