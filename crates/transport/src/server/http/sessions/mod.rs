@@ -15,7 +15,7 @@ use std::time::Duration;
 use http::{Response, StatusCode};
 use mcp_router_service::seal::{Sealer, random_id};
 use mcp_router_service::{Principal, SessionId};
-use papaya::HashMap;
+use papaya::{Guard, HashMap};
 use tokio::time::Instant;
 
 use super::body::Body;
@@ -239,6 +239,7 @@ impl Sessions {
             self.denied.add(key, until, self.now());
         }
         table.remove(key);
+        self.let_go();
     }
 
     pub(super) fn take_all(&self) -> Vec<Arc<Peer>> {
@@ -255,7 +256,14 @@ impl Sessions {
                 taken.push(entry.clone());
             }
         }
+        self.let_go();
         taken
+    }
+
+    /// Frees what was removed. The table keeps up to 32 removed entries of each thread until more
+    /// are, which may be never; and each of them keeps a page of the allocator's, or several.
+    fn let_go(&self) {
+        self.table.guard().flush();
     }
 
     fn need_room(&self) -> Result<(), Refusal> {

@@ -72,6 +72,29 @@ async fn r41_f40_a_session_goes_on_wherever_the_key_is() {
 }
 
 #[tokio::test]
+async fn r40_a_deleted_session_is_freed_though_no_other_goes() {
+    let edge = Edge::new();
+    let id = edge.session("2025-11-25", "{}").await;
+    let h = [(SESSION, &*id)];
+    assert_eq!(edge.post(&h, &call("1", "echo")).await.status, 200);
+    let session = edge
+        .mock
+        .last(&McpMethod::ToolsCall)
+        .context
+        .session
+        .clone();
+    let held = Arc::downgrade(&session.unwrap().slot(&"key".into(), || ()));
+    // The mock remembers requests, and with them their session.
+    let freed = || {
+        edge.mock.seen.lock().unwrap().clear();
+        held.upgrade().is_none()
+    };
+    assert!(!freed());
+    assert_eq!(edge.send("DELETE", "/mcp", &h, "").await.status, 204);
+    until(freed).await;
+}
+
+#[tokio::test]
 async fn b21_r40_whatever_is_wrong_with_an_id_the_answer_is_the_same() {
     let time = time();
     let edge = replica(&[1], &time);
