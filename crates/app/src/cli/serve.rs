@@ -109,3 +109,34 @@ fn runtime() -> std::io::Result<Runtime> {
         .enable_all()
         .build()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::panic::catch_unwind;
+    use std::sync::Arc;
+
+    use super::*;
+
+    thread_local! {
+        /// What a thread holds until it has ended, as the allocator does.
+        static HELD: RefCell<Option<Arc<()>>> = const { RefCell::new(None) };
+    }
+
+    #[test]
+    fn what_is_done_apart_is_done_in_a_thread_that_has_ended() {
+        let (here, held) = (thread::current().id(), Arc::new(()));
+        let there = apart(|| {
+            HELD.set(Some(held.clone()));
+            thread::current().id()
+        });
+        assert_ne!(here, there);
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
+
+    #[test]
+    fn a_panic_apart_is_a_panic_here() {
+        let panic = catch_unwind(|| apart(|| panic!("as the test wants it"))).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"as the test wants it"));
+    }
+}
