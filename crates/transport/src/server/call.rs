@@ -72,14 +72,15 @@ async fn first(router: McpService, request: McpRequest, exchange: Exchange, hold
         Ok(Err(error)) => return Head::Answer(exchange.failure(error)),
         Err(_) => return Head::Answer(exchange.failure(panicked())),
     };
-    let mut replies = Replies::new(stream, exchange, hold);
+    // In its box at once: the future of a call that is answered has no room for it.
+    let mut replies = Box::new(Replies::new(stream, exchange, hold));
     // Events that this client does not get must not open a stream for nothing.
     match replies.next().await {
         None => Head::Silent,
         Some(answer) if replies.is_done() => Head::Answer(answer),
         Some(message) => {
             replies.first = Some(message);
-            Head::Stream(Box::new(replies))
+            Head::Stream(replies)
         }
     }
 }
