@@ -5,11 +5,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::{Method, RawParams};
 use tokio::sync::Notify;
+
+use super::readers::Seat;
 
 /// Resources with an update waiting, of one client. Their parts may be more than were asked for.
 const UPDATES: usize = 4096;
@@ -21,6 +23,8 @@ const LOGS: usize = 256;
 pub(crate) struct Mailbox {
     waiting: Mutex<Waiting>,
     news: Notify,
+    /// Among those who hear of log messages.
+    seat: OnceLock<Seat>,
 }
 
 #[derive(Default)]
@@ -60,6 +64,11 @@ impl Mailbox {
         waiting.logs.push_back(params);
         drop(waiting);
         self.news.notify_one();
+    }
+
+    /// Has a seat from now on, if it has none yet.
+    pub(super) fn seat(&self, seat: impl FnOnce() -> Seat) {
+        self.seat.get_or_init(seat);
     }
 
     /// The next message.

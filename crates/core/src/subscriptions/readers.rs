@@ -4,7 +4,8 @@
 //! to everybody, it may show one user's data to another. So only legacy clients get it, who hear
 //! of such messages by their protocol, and only while all of them are the same principal.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use mcp_router_observe::dropped::{self, Reason as Dropped};
 use mcp_router_protocol::RawParams;
@@ -12,9 +13,15 @@ use mcp_router_service::Principal;
 
 use super::Mailbox;
 
+/// So many have room in any case.
+const FEW: usize = 64;
+
 /// The mailboxes of legacy sessions.
-#[derive(Debug, Default)]
-pub(crate) struct Readers(Mutex<Vec<Reader>>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Readers(Arc<Mutex<Inner>>);
+
+/// By the address of the mailbox: it leaves before its place in memory is another's.
+type Inner = HashMap<usize, Reader>;
 
 #[derive(Debug)]
 struct Reader {
@@ -22,30 +29,64 @@ struct Reader {
     mailbox: Weak<Mailbox>,
 }
 
+/// The place of a mailbox among the readers, until it is dropped. Without that, ten thousand
+/// sessions that have gone would keep their mailboxes' memory until somebody looks.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    readers: Readers,
+    key: usize,
+}
+
 impl Readers {
     /// A session reads, until its mailbox is gone.
     pub(crate) fn enter(&self, principal: &Principal, mailbox: &Arc<Mailbox>) {
-        let mut readers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let weak = Arc::downgrade(mailbox);
-        readers.retain(|reader| reader.mailbox.strong_count() > 0 && !weak.ptr_eq(&reader.mailbox));
-        readers.push(Reader {
+        let key = Arc::as_ptr(mailbox).addr();
+        let reader = Reader {
             principal: principal.clone(),
-            mailbox: weak,
+            mailbox: Arc::downgrade(mailbox),
+        };
+        self.lock().insert(key, reader);
+        mailbox.seat(|| Seat {
+            readers: self.clone(),
+            key,
         });
     }
 
     /// Gives a log message to all, if they are one principal.
     pub(crate) fn log(&self, params: &RawParams) {
-        let mut readers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        readers.retain(|reader| reader.mailbox.strong_count() > 0);
-        let Some(first) = readers.first() else {
-            return dropped::count(Dropped::LogUncorrelated);
-        };
-        if readers.iter().any(|r| r.principal != first.principal) {
-            return dropped::count(Dropped::LogUncorrelated);
+        // Without the lock: the last handle of a mailbox takes it.
+        match self.readers() {
+            Some(mailboxes) => mailboxes.iter().for_each(|one| one.log(params.clone())),
+            None => dropped::count(Dropped::LogUncorrelated),
         }
-        let mailboxes = readers.iter().filter_map(|reader| reader.mailbox.upgrade());
-        mailboxes.for_each(|mailbox| mailbox.log(params.clone()));
+    }
+
+    /// Whoever reads; `None` if there is nobody, or more than one principal.
+    fn readers(&self) -> Option<Vec<Arc<Mailbox>>> {
+        let readers = self.lock();
+        let first = readers.values().next()?;
+        let one = readers.values().all(|r| r.principal == first.principal);
+        one.then(|| {
+            readers
+                .values()
+                .filter_map(|r| r.mailbox.upgrade())
+                .collect()
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut readers = self.readers.lock();
+        readers.remove(&self.key);
+        let room = FEW + 2 * readers.len();
+        if readers.capacity() > 2 * room {
+            readers.shrink_to(room);
+        }
     }
 }
 
@@ -70,5 +111,17 @@ mod tests {
         drop(a);
         readers.log(&message);
         assert!(b.take().is_some());
+    }
+
+    #[test]
+    fn sessions_that_have_gone_leave_nothing_behind() {
+        let readers = Readers::default();
+        let many: Vec<_> = (0..1000).map(|_| Arc::<Mailbox>::default()).collect();
+        many.iter()
+            .for_each(|one| readers.enter(&Principal::default(), one));
+        assert_eq!(readers.lock().len(), 1000);
+        drop(many);
+        assert_eq!(readers.lock().len(), 0);
+        assert!(readers.lock().capacity() <= 8 * FEW);
     }
 }
