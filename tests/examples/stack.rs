@@ -28,7 +28,7 @@ use tower::{BoxError, Layer, ServiceBuilder};
 
 // As the binaries have it: much of what a layer costs is what it allocates.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[derive(Debug, Parser)]
 struct Arguments {

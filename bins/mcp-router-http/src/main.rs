@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use mcp_router_app::Edge;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     // The only one in this process: nobody can have been faster.

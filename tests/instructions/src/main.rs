@@ -27,7 +27,7 @@ use client::{Case, Client};
 
 // As the programs have it: much of what a call costs is what it allocates.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Calls before counting, to fill pools and caches.
 const WARM: usize = 100;

@@ -123,9 +123,10 @@ pub(super) async fn sample(load: &Load, pid: Option<u32>) -> Sample {
 /// Runs this program with these arguments where it takes the least time from the others, and gives
 /// the line that it prints at its end.
 pub(super) async fn in_background(args: &[&str]) -> String {
-    let mut command = Command::new("nice");
+    let mut parts = machine::as_usual().iter().chain(&["nice", "-n", "19"]);
+    let mut command = Command::new(parts.next().expect("one at least"));
     command
-        .args(["-n", "19"])
+        .args(parts)
         .arg(std::env::current_exe().expect("the path of this program"))
         .args(args)
         .stdin(Stdio::null());

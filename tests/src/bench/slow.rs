@@ -5,7 +5,9 @@
 //! there before have to be served, and probes of an orchestrator to be answered.
 //!
 //! Those who were there call by the clock, a fraction of what the router can do: called as fast as
-//! it answers, every microsecond that the crowd costs would be one of a router at its limit.
+//! it answers, every microsecond that the crowd costs would be one of a router at its limit. And
+//! they go before the crowd where both are on one core: what it takes from its neighbours there is
+//! not the router's doing.
 
 mod crowd;
 
@@ -18,6 +20,7 @@ pub(super) use self::crowd::CrowdCommand;
 use self::crowd::Fates;
 use super::Options;
 use super::load::{Figures, Load, percentile};
+use super::machine;
 use super::process::{Backends, QUIET, in_background, sample, start_router};
 use super::table::{Verdicts, head, median, micros, print, row};
 use crate::harness::{HttpClient, Router, config};
@@ -60,6 +63,7 @@ struct Probes {
 
 /// Measures p99 with and without slow clients, and how the probes fare.
 pub(super) async fn run(options: &Options) -> ExitCode {
+    machine::go_first();
     let backends = Backends::start(&[]).await;
     let config = config([("a", &backends.urls[0])]);
     let clients = SLOW.min(descriptors().saturating_sub(SPARE));

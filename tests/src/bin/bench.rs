@@ -7,7 +7,7 @@ use mcp_router_tests::bench::Command;
 
 // What the router serves with, so that the plain forwarder differs in its work only.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     Command::parse().run()

@@ -7,7 +7,6 @@ mod dashboard;
 mod end;
 mod pages;
 mod signals;
-mod trim;
 
 use std::io;
 use std::time::Duration;
@@ -74,7 +73,6 @@ pub(crate) async fn http(plan: Plan) -> Result<(), RunError> {
     let stop = CancellationToken::new();
     let service = server::http(built.service, params);
     metrics.ask(&service);
-    tokio::spawn(trim::trim(service.clone(), stop.clone()));
     let mut serving = tokio::spawn(server::serve(
         listener.socket,
         service,
