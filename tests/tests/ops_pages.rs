@@ -276,6 +276,7 @@ async fn each_call_is_one_log_line_with_no_arguments_and_no_result() {
 async fn the_demo_fails_over_to_its_secondary_and_back() {
     let router = Router::builder().arg("--demo").start().await;
     router.until_ready().await;
+    assert_eq!(router.logs().event("starting").await["backends"], 3);
     let client = router.modern();
     let served_by = async || {
         // A call may still meet the primary on its way out; that is told, not hidden.

@@ -8,9 +8,14 @@ use super::table;
 /// Moves this process, and so whatever it starts, to core 1. Nothing happens where cores cannot be
 /// given out.
 pub(super) fn pin_self() {
-    // Before any thread is started: the mask is a thread's own.
+    move_self("1");
+}
+
+/// The same for any cores, as `taskset` names them; whether that is done.
+pub(super) fn move_self(cores: &str) -> bool {
+    // There is one thread: the mask is a thread's own.
     let pid = std::process::id().to_string();
-    let _ = output("taskset", &["-cp", "1", &pid]);
+    output("taskset", &["-cp", cores, &pid]).is_some()
 }
 
 /// Lets this process, and what it starts but for what is measured or in the way, go before all

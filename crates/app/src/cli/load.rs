@@ -6,6 +6,7 @@ use mcp_router_observe::{InitError, LogFormat, LogGuard};
 use super::args::Cli;
 use super::{FAILED, USAGE, terminal};
 use crate::build::{Plan, Source};
+use crate::demo;
 use crate::reload::Origin;
 use crate::report;
 
@@ -50,7 +51,7 @@ pub(super) fn plan(cli: &Cli, loaded: Loaded) -> Plan {
 
 /// Starts logging, at `default` where `RUST_LOG` says nothing, and logs what the configuration's
 /// reader should know.
-pub(super) fn logging(loaded: &Loaded, default: &str) -> Result<LogGuard, u8> {
+pub(super) fn logging(cli: &Cli, loaded: &Loaded, default: &str) -> Result<LogGuard, u8> {
     let format = match loaded.config.server.log_format {
         None => LogFormat::detect(),
         Some(mcp_router_config::LogFormat::Json) => LogFormat::Json,
@@ -65,13 +66,17 @@ pub(super) fn logging(loaded: &Loaded, default: &str) -> Result<LogGuard, u8> {
             _ => FAILED,
         }
     })?;
+    let backends = match cli.demo {
+        true => demo::backends().len(),
+        false => loaded.config.backends.len(),
+    };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         config = loaded
             .path
             .as_ref()
             .map(|path| tracing::field::display(path.display())),
-        backends = loaded.config.backends.len(),
+        backends,
         "starting"
     );
     for warning in &loaded.warnings {

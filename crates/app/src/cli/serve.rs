@@ -75,7 +75,7 @@ fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 
 fn prepared(cli: &Cli, level: &str) -> Result<(Plan, mcp_router_observe::LogGuard), u8> {
     let loaded = load::loaded(cli)?;
-    let log = load::logging(&loaded, level)?;
+    let log = load::logging(cli, &loaded, level)?;
     Ok((load::plan(cli, loaded), log))
 }
 

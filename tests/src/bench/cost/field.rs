@@ -75,11 +75,11 @@ impl FromStr for Target {
     }
 }
 
-/// All that stands for the whole run. The router is started anew for each row.
+/// All that stands for the whole run. Router and forwarder are started anew for each round: where
+/// a process happens to lie in memory makes it a little faster or slower for all of its life.
 pub(super) struct Field {
     url: String,
     direct: SocketAddr,
-    forwarder: OwnServer,
     nginx: Option<Nginx>,
     _backends: Option<Backends>,
 }
@@ -105,7 +105,6 @@ impl Field {
         Self {
             url,
             direct,
-            forwarder: OwnServer::start(&["forward", &direct.to_string()]).await,
             nginx,
             _backends: backends,
         }
@@ -114,31 +113,30 @@ impl Field {
     /// Puts the load on everybody in turn, as often as there are rounds.
     pub(super) async fn measure(&self, scenario: &Scenario, era: Era, options: &Options) -> Taken {
         let file = config([("bench", &self.url)]);
-        // A router of its own for each row, so that the peak is that row's.
-        let router = Logged::start(&file, scenario.log, &["bench"]).await;
-        let mut plain = None;
-        if scenario.kind == Kind::List {
-            let length = list_length(&router, era).await.to_string();
-            plain = Some(OwnServer::start(&["plain", &length]).await);
-        }
-        let mut taken: Vec<_> = self
-            .targets(&router, plain.as_ref(), options)
-            .into_iter()
-            .map(Column::new)
-            .collect();
+        let mut taken: Vec<Column> = Vec::new();
         for round in 0..options.rounds {
+            let router = Logged::start(&file, scenario.log, &["bench"]).await;
+            let forwarder = OwnServer::start(&["forward", &self.direct.to_string()]).await;
+            let mut plain = None;
+            if scenario.kind == Kind::List {
+                let length = list_length(&router, era).await.to_string();
+                plain = Some(OwnServer::start(&["plain", &length]).await);
+            }
+            let mut targets = self.targets(&router, &forwarder, plain.as_ref(), options);
+            if taken.is_empty() {
+                taken = targets.iter().map(|t| Column::new(&t.who)).collect();
+            }
             // There and back again, so that a machine that slows down slows all of them alike.
-            if round > 0 {
-                taken.reverse();
+            if round % 2 == 1 {
+                targets.reverse();
             }
-            for column in &mut taken {
-                let load = load(scenario, era, &column.target, options);
-                column.samples.push(sample(&load, column.target.pid).await);
+            for target in targets {
+                let load = load(scenario, era, &target, options);
+                let sample = sample(&load, target.pid).await;
+                if let Some(column) = taken.iter_mut().find(|c| c.who == target.who) {
+                    column.samples.push(sample);
+                }
             }
-            router.forget_log();
-        }
-        if options.rounds.is_multiple_of(2) {
-            taken.reverse();
         }
         Taken::new(*scenario, era, taken)
     }
@@ -146,11 +144,11 @@ impl Field {
     fn targets(
         &self,
         router: &Logged,
+        forwarder: &OwnServer,
         plain: Option<&OwnServer>,
         options: &Options,
     ) -> Vec<Target> {
         let mut targets = vec![Target::new(DIRECT, self.direct, None).unprefixed()];
-        let forwarder = &self.forwarder;
         targets.push(Target::new(FORWARDER, forwarder.addr, Some(forwarder.pid)));
         targets.push(Target::new(ROUTER, router.addr, Some(router.pid)));
         if let Some(nginx) = &self.nginx {

@@ -1,6 +1,6 @@
 //! The figures of one load, as rows of the table and as verdicts.
 
-use super::field::{DIRECT, FORWARDER, NGINX, PLAIN, ROUTER, Target};
+use super::field::{DIRECT, FORWARDER, NGINX, PLAIN, ROUTER};
 use super::scenario::{Kind, Scenario};
 use crate::bench::process::Sample;
 use crate::bench::table::{Verdicts, median, mib, micros, row};
@@ -17,14 +17,14 @@ const LIST_US: f64 = 150.0;
 
 /// What one of those that are measured did, a sample each round.
 pub(super) struct Column {
-    pub(super) target: Target,
+    pub(super) who: String,
     pub(super) samples: Vec<Sample>,
 }
 
 impl Column {
-    pub(super) fn new(target: Target) -> Self {
+    pub(super) fn new(who: &str) -> Self {
         Self {
-            target,
+            who: who.to_owned(),
             samples: Vec::new(),
         }
     }
@@ -51,7 +51,7 @@ impl Taken {
     }
 
     fn of(&self, who: &str) -> &[Sample] {
-        let column = self.columns.iter().find(|column| column.target.who == who);
+        let column = self.columns.iter().find(|column| column.who == who);
         column.map_or(&[], |column| &column.samples)
     }
 
@@ -90,7 +90,7 @@ impl Taken {
             for sample in &column.samples {
                 sum += sample.load.errors;
                 let error = sample.load.first_error.as_deref();
-                let told = |error| format!("{}: {error}", column.target.who);
+                let told = |error| format!("{}: {error}", column.who);
                 first = first.or_else(|| error.map(told));
             }
         }
@@ -104,7 +104,7 @@ impl Taken {
         self.columns
             .iter()
             .map(|column| {
-                let who = column.target.who.as_str();
+                let who = column.who.as_str();
                 let mut cells = vec![
                     title.clone(),
                     who.to_owned(),

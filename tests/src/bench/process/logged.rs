@@ -26,18 +26,17 @@ pub(in crate::bench) struct Logged {
     pub(in crate::bench) pid: u32,
     /// When it was started.
     pub(in crate::bench) since: Instant,
-    log: File,
     _child: Child,
-    _folder: TempDir,
+    _folders: [TempDir; 2],
 }
 
 impl Logged {
     /// Starts it with this configuration file and this `RUST_LOG`. It need not listen yet.
     pub(in crate::bench) fn launch(config: &str, log: &str) -> Self {
-        let (folder, addr) = (TempDir::new().expect("a temporary folder"), free_addr());
-        let path = folder.path().join("log");
-        let file = File::options().create(true).append(true).open(path);
-        let file = file.expect("a writable folder");
+        // The configuration's folder is watched: a log that is written there is news, too.
+        let [folder, logs] = [(); 2].map(|()| TempDir::new().expect("a temporary folder"));
+        let file = File::create(logs.path().join("log")).expect("a writable folder");
+        let addr = free_addr();
         let mut command = Router::builder()
             .config(config)
             .env("RUST_LOG", log)
@@ -46,16 +45,15 @@ impl Logged {
         command
             .args(["--port", &addr.port().to_string()])
             .stdout(Stdio::null())
-            .stderr(file.try_clone().expect("a descriptor"));
+            .stderr(file);
         let since = Instant::now();
         let child = command.spawn().expect("the router starts");
         Self {
             addr,
             pid: child.id().expect("it was not waited for"),
             since,
-            log: file,
             _child: child,
-            _folder: folder,
+            _folders: [folder, logs],
         }
     }
 
@@ -106,11 +104,5 @@ impl Logged {
     /// A new session.
     pub(in crate::bench) async fn session(&self) -> LegacySession {
         LegacySession::open(self.addr, "2025-11-25").await
-    }
-
-    /// Empties the log, which would fill the disk in the end.
-    pub(in crate::bench) fn forget_log(&self) {
-        // What is written after that is appended at the new end.
-        let _ = self.log.set_len(0);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Threads that share a lock or a cache line cost each other time: every call becomes dearer with
 //! each of them. So the processor time of a call must stay what it is with one thread. How much
-//! more is served is only to be seen where load and backend have cores of their own.
+//! more is served is to be seen where load and backend have cores of their own; with fewer cores,
+//! all three are put on one core, and then on two.
 
 use crate::bench::Options;
 use crate::bench::load::Load;
@@ -18,7 +19,7 @@ const DEARER: f64 = 1.25;
 /// Two threads must serve so many times as much as one.
 const MORE: f64 = 1.7;
 
-/// With fewer cores the load generator and the backend are in the way.
+/// With fewer cores the load generator and the backend are in the way of a router beside them.
 const CORES: usize = 6;
 
 /// Measures and judges.
@@ -57,17 +58,47 @@ pub(super) async fn run(options: &Options, verdicts: &mut Verdicts) {
             format!("two threads serve {more:.2} times as much as one (at least: {MORE})"),
         );
     } else {
-        print(&format!(
-            "\ntwo threads serve {more:.2} times as much as one: says nothing, with load and \
-             backend on the same {} cores",
-            machine::cores()
-        ));
+        together(options, verdicts).await;
     }
+}
+
+/// Router, load and backend on one core with one thread, and on two with two.
+async fn together(options: &Options, verdicts: &mut Verdicts) {
+    let mut fields = Vec::new();
+    for (cores, threads) in [("0", "1"), ("0-1", "2")] {
+        if !machine::move_self(cores) {
+            return print(
+                "\nwhat a second core brings is not to be seen: no `taskset`, or one core",
+            );
+        }
+        let backends = Backends::start(&["--threads", "1"]).await;
+        let router = start(&config([("bench", &backends.urls[0])]), threads).await;
+        fields.push((cores, backends, router, Vec::new()));
+    }
+    for _ in 0..options.rounds {
+        for (cores, _, router, samples) in &mut fields {
+            machine::move_self(cores);
+            samples.push(measure(router, options).await);
+        }
+    }
+    machine::pin_self();
+    for (cores, _, _, samples) in &fields {
+        tell(&format!("with load and backend on cores {cores}"), samples);
+    }
+    let served = |field: usize| middle(&fields[field].3, |s| s.load.goodput());
+    let more = served(1) / served(0);
+    verdicts.judge(
+        more >= MORE,
+        format!(
+            "with a second thread and core {more:.2} times as much is served (at least: {MORE})"
+        ),
+    );
 }
 
 async fn start(text: &str, threads: &str) -> Router {
     let wrapper = machine::on_all_cores();
     let wrapper: Vec<_> = wrapper.iter().map(String::as_str).collect();
+    // Without a wrapper it is where this process is.
     let router = Router::builder()
         .config(text)
         .env("RUST_LOG", QUIET)
