@@ -66,7 +66,7 @@ pub(super) async fn run(options: &Options, verdicts: &mut Verdicts) {
 async fn together(options: &Options, verdicts: &mut Verdicts) {
     let mut fields = Vec::new();
     for (cores, threads) in [("0", "1"), ("0-1", "2")] {
-        if !machine::move_self(cores) {
+        if machine::cores() < 2 || !machine::move_self(cores) {
             return print(
                 "\nwhat a second core brings is not to be seen: no `taskset`, or one core",
             );
